@@ -1,0 +1,32 @@
+//! Every bound in the house, each with its reason or RFC beside it.
+
+/// Octets of a name in wire form, root label included (RFC 1035 §3.1).
+pub const NAME_MAX: usize = 255;
+/// Octets of one label (RFC 1035 §3.1).
+pub const LABEL_MAX: usize = 63;
+/// Labels of a name, root not counted: 127 one-octet labels fill 254 octets.
+pub const LABELS_MAX: usize = 127;
+/// Octets of a DNS message over TCP: the length prefix has 16 bits (RFC 1035 §4.2.2).
+pub const MESSAGE_MAX: usize = 65_535;
+/// Octets of a UDP answer at the most, whatever the client offers (RFC 9715: no fragments).
+pub const UDP_ANSWER_MAX: usize = 1232;
+/// Octets of a UDP answer without EDNS (RFC 1035 §4.2.1).
+pub const UDP_PLAIN_MAX: usize = 512;
+/// Most hops a chain may have; `policy.max_hops` is 1 to this.
+pub const HOPS_MAX: usize = 10;
+/// Octets of EXTRA-TEXT in an extended error (SPEC §5).
+pub const EDE_TEXT_MAX: usize = 200;
+/// Depth of nested `$INCLUDE`.
+pub const INCLUDE_DEPTH: usize = 10;
+/// Octets of all texts of one zone together, includes counted each time they are read.
+pub const ZONE_TEXT_MAX: usize = 1 << 30;
+/// Records that all `$GENERATE` lines of one zone may make.
+pub const GENERATE_MAX: usize = 1_000_000;
+/// Findings kept of one zone: the rest is counted, so that a wrong file cannot fill memory or log.
+pub const FINDINGS_MAX: usize = 1_000;
+/// Datagrams received and sent with one system call.
+pub const UDP_BATCH: usize = 64;
+/// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).
+pub const WITHDRAWN_SECS: u64 = 7 * 86_400;
+/// TTL of the SOA in a denial, at the most (SPEC §5).
+pub const DENIAL_SOA_TTL: u32 = 60;

@@ -1,0 +1,8 @@
+//! Floor 0: the words of the language. Imports nothing of ours; knows no socket, file, clock or lock.
+
+pub mod hash;
+pub mod id;
+pub mod limits;
+pub mod name;
+pub mod rtype;
+pub mod time;

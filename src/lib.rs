@@ -1,0 +1,3 @@
+//! Bailiwick: an authoritative DNS server for many accounts that do not trust each other.
+
+pub mod base;
