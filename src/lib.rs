@@ -1,3 +1,5 @@
 //! Bailiwick: an authoritative DNS server for many accounts that do not trust each other.
 
 pub mod base;
+pub mod model;
+pub mod zonefile;

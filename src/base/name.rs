@@ -175,7 +175,10 @@ pub fn parent(wire: &[u8]) -> Option<&[u8]> {
 pub fn is_within(name: &[u8], above: &[u8]) -> bool {
     name.len() >= above.len()
         && name.ends_with(above)
-        && labels(name).map(|(at, _)| at).chain([name.len() - 1]).any(|at| at == name.len() - above.len())
+        && labels(name)
+            .map(|(at, _)| at)
+            .chain([name.len() - 1])
+            .any(|at| at == name.len() - above.len())
 }
 
 /// Octets of the uncompressed name that starts at `at`, root label included.

@@ -1,4 +1,4 @@
-//! Floor 4: master-file text to records, findings and zone data (RFC 1035 §5).
+//! Floor 3: master-file text to records, findings and zone data (RFC 1035 §5).
 
 pub mod finding;
 pub mod record;
