@@ -1,0 +1,259 @@
+//! What a config means: checked values with the defaults filled in (SPEC §2).
+//!
+//! Whether an account or zone that a setting names exists is not known here: such names keep their [`Place`], so that
+//! `control` can warn about them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::base::name::Name;
+use crate::model::settings::{CrossAccount, FlattenMode, OnViolation, Rules};
+
+/// Where something stands in the config; lines and columns (in characters) count from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Place {
+    pub line: u32,
+    pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Name of an account: `[a-z0-9][a-z0-9._-]*`, also the name of its folder.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AccountName(Box<str>);
+
+impl AccountName {
+    /// `None` if the text is no account name.
+    pub fn new(text: &str) -> Option<AccountName> {
+        let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let (first, rest) = text.as_bytes().split_first()?;
+        let valid = word(first) && rest.iter().all(|b| word(b) || b"._-".contains(b));
+        valid.then(|| AccountName(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for AccountName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A whole config.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Settings {
+    pub server: Server,
+    pub policy: Policy,
+    pub hold: Hold,
+    pub log: Log,
+    /// `flatten.mode`; a zone may say otherwise ([`Settings::flatten`]).
+    pub flatten: FlattenMode,
+    pub accounts: BTreeMap<AccountName, Account>,
+    pub zones: BTreeMap<Name, Zone>,
+    /// In the order of the file.
+    pub grants: Vec<Grant>,
+}
+
+/// `[server]`. Paths are already joined with the folder of the config.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Server {
+    /// Without duplicates; port 0 means any free port.
+    pub listen: Vec<SocketAddr>,
+    pub zones: PathBuf,
+    pub data: PathBuf,
+    /// UDP worker threads; `None`: one per core.
+    pub workers: Option<usize>,
+    /// Drop to this user after binding.
+    pub user: Option<String>,
+    /// Empty: no NSID.
+    pub nsid: String,
+    /// CH TXT `version.bind`; empty: REFUSED.
+    pub version: String,
+    /// `None`: random at start.
+    pub cookie_secret: Option<[u8; 16]>,
+    pub tcp_max: usize,
+    pub tcp_per_address: usize,
+    /// Seconds without a question; also the longest a write may take.
+    pub tcp_idle: u16,
+    /// A newer Public Suffix List; `None`: the built-in one.
+    pub public_suffixes: Option<PathBuf>,
+}
+
+/// `[policy]`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Policy {
+    /// Of the server; an account or a zone may say otherwise ([`Settings::on_violation`]).
+    pub on_violation: OnViolation,
+    /// `max_hops`, `crossing_ttl`, `sinkhole`, `sinkhole_ttl`.
+    pub rules: Rules,
+    /// Public suffixes (or the root) that an account may hold.
+    pub suffixes: BTreeMap<Name, AccountRef>,
+}
+
+/// `[hold]`: an edit that removes more than both is held (SPEC §3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    pub percent: u8,
+    pub records: usize,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Log {
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `[accounts.NAME]`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Account {
+    /// For people; empty if not given.
+    pub name: String,
+    /// Accounts whose names may lead into any zone of this one.
+    pub trusts: Vec<AccountRef>,
+    pub on_violation: Option<OnViolation>,
+    /// Of the table.
+    pub place: Place,
+}
+
+/// `[zones."NAME"]`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Zone {
+    pub cross_account: CrossAccount,
+    pub flatten: Option<FlattenMode>,
+    pub on_violation: Option<OnViolation>,
+    /// Zones strictly below this one that other accounts may hold.
+    pub delegates: BTreeMap<Name, AccountRef>,
+    /// Of the table.
+    pub place: Place,
+}
+
+/// An account that a setting names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountRef {
+    pub account: AccountName,
+    pub place: Place,
+}
+
+/// One `[[grants]]`: names that match `hostname` may lead into `zone`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// A leading `*` label makes it a wildcard.
+    pub hostname: Name,
+    pub zone: Name,
+    /// Of `hostname`.
+    pub place: Place,
+    pub zone_place: Place,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server {
+            listen: Vec::new(),
+            zones: "zones".into(),
+            data: "data".into(),
+            workers: None,
+            user: None,
+            nsid: String::new(),
+            version: String::new(),
+            cookie_secret: None,
+            tcp_max: 1024,
+            tcp_per_address: 128,
+            tcp_idle: 10,
+            public_suffixes: None,
+        }
+    }
+}
+
+impl Default for Hold {
+    fn default() -> Hold {
+        Hold { percent: 50, records: 20 }
+    }
+}
+
+impl Settings {
+    /// How a denied question looks whose owner lies in `zone` of `account`: the zone says, else the account, else the
+    /// server.
+    pub fn on_violation(&self, account: &str, zone: &Name) -> OnViolation {
+        let of_zone = self.zones.get(zone).and_then(|z| z.on_violation);
+        let of_account = || self.accounts.get(account).and_then(|a| a.on_violation);
+        of_zone.or_else(of_account).unwrap_or(self.policy.on_violation)
+    }
+
+    /// Which CNAMEs of `zone` are flattened.
+    pub fn flatten(&self, zone: &Name) -> FlattenMode {
+        self.zones.get(zone).and_then(|z| z.flatten).unwrap_or(self.flatten)
+    }
+
+    /// Who may lead into `zone` without a grant.
+    pub fn cross_account(&self, zone: &Name) -> CrossAccount {
+        self.zones.get(zone).map(|z| z.cross_account).unwrap_or_default()
+    }
+
+    /// Names of the settings that changed from `self` to `new` and need a restart.
+    pub fn needs_restart(&self, new: &Settings) -> Vec<&'static str> {
+        let (a, b) = (&self.server, &new.server);
+        [
+            ("server.listen", a.listen != b.listen),
+            ("server.workers", a.workers != b.workers),
+            ("server.data", a.data != b.data),
+            ("server.user", a.user != b.user),
+            ("server.tcp_max", a.tcp_max != b.tcp_max),
+            ("server.tcp_per_address", a.tcp_per_address != b.tcp_per_address),
+            ("log.format", self.log != new.log),
+        ]
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_names() {
+        for good in ["a", "0", "acct-b", "a.b_c"] {
+            assert_eq!(AccountName::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", ".a", "_a", "A", "a b", "a/b", "ä"] {
+            assert_eq!(AccountName::new(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn zone_before_account_before_server() {
+        let zone = Name::from_text("example.com").unwrap();
+        let mut settings = Settings::default();
+        assert_eq!(settings.on_violation("a", &zone), OnViolation::Refuse);
+        let account = Account { on_violation: Some(OnViolation::Report), ..Account::default() };
+        settings.accounts.insert(AccountName::new("a").unwrap(), account);
+        assert_eq!(settings.on_violation("a", &zone), OnViolation::Report);
+        let settings_of_zone = Zone { on_violation: Some(OnViolation::NoData), ..Zone::default() };
+        settings.zones.insert(zone.clone(), settings_of_zone);
+        assert_eq!(settings.on_violation("a", &zone), OnViolation::NoData);
+        assert_eq!(settings.on_violation("b", &Name::root()), OnViolation::Refuse);
+    }
+}
