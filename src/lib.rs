@@ -3,4 +3,5 @@
 pub mod base;
 pub mod config;
 pub mod model;
+pub mod rdata;
 pub mod zonefile;

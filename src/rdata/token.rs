@@ -1,0 +1,43 @@
+//! The words of a record's text, as the caller cut them, and what is said when one of them is wrong.
+
+/// One word of a record's text.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'a> {
+    /// Octets as written: escapes still in place, enclosing quotes taken off.
+    pub text: &'a [u8],
+    /// The whole word stood in quotes.
+    pub quoted: bool,
+    /// Octet offset of the word in its source, its opening quote included.
+    pub at: u32,
+    /// Octets of the word in its source, quotes included.
+    pub len: u32,
+}
+
+/// The words of the rest of one record, comments and parentheses already taken out.
+///
+/// A `"` directly behind a `=` inside a word opens a quoted part (`alpn="h2,h3"`, RFC 9460 §2.1). It may be given as one
+/// word with the quotes left in `text` and `quoted` false, or as two words without a gap between them.
+/// Text that cannot be cut into words (a quote never closed) ends the words; the caller reports that in place of
+/// whatever is found missing then.
+pub trait Tokens<'a> {
+    /// Takes the next word.
+    fn next(&mut self) -> Option<Token<'a>>;
+    /// Looks at the next word without taking it.
+    fn peek(&mut self) -> Option<Token<'a>>;
+    /// Offset where the record ends: there a missing word is reported.
+    fn end_at(&self) -> u32;
+}
+
+/// What is wrong with a record's data and where. `code` is a stable kebab-case word for machines.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldError {
+    pub at: u32,
+    pub len: u32,
+    pub code: &'static str,
+    /// What is wrong, with the value seen.
+    pub message: String,
+    /// What should stand there.
+    pub expected: String,
+    /// How to put it right, where that can be told.
+    pub help: Option<String>,
+}
