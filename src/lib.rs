@@ -4,4 +4,5 @@ pub mod base;
 pub mod config;
 pub mod model;
 pub mod rdata;
+pub mod transport;
 pub mod zonefile;

@@ -24,8 +24,22 @@ pub const ZONE_TEXT_MAX: usize = 1 << 30;
 pub const GENERATE_MAX: usize = 1_000_000;
 /// Findings kept of one zone: the rest is counted, so that a wrong file cannot fill memory or log.
 pub const FINDINGS_MAX: usize = 1_000;
+/// Octets kept of a UDP question. Who keeps to the size we announce (1232) stays below; what is
+/// longer is cut here, and so a question that does not parse.
+pub const UDP_QUESTION_MAX: usize = 2048;
 /// Datagrams received and sent with one system call.
 pub const UDP_BATCH: usize = 64;
+/// Batches still answered after the signal to stop: more than fit in a socket buffer of
+/// `SOCKET_BUFFER` octets, and an end to it when questions never cease.
+pub const UDP_DRAIN_BATCHES: usize = 128;
+/// Octets asked for as buffer of a UDP socket: some 5000 questions, 20 ms of a busy worker. The
+/// kernel gives what `net.core.rmem_max` allows.
+pub const SOCKET_BUFFER: usize = 4 << 20;
+/// Longest a UDP worker sleeps before it looks for the signal to stop and lets go of an old
+/// snapshot, in milliseconds. Also the longest it waits for room to send.
+pub const UDP_WAKE_MS: u64 = 250;
+/// TCP connections that wait to be accepted; the kernel gives what `net.core.somaxconn` allows.
+pub const TCP_BACKLOG: i32 = 1024;
 /// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).
 pub const WITHDRAWN_SECS: u64 = 7 * 86_400;
 /// TTL of the SOA in a denial, at the most (SPEC §5).

@@ -1,0 +1,135 @@
+//! UDP: batch in, batch out, on one thread per worker and address.
+//!
+//! A thread for each pair of worker and address, not one thread for all sockets of a worker: a
+//! thread that blocks in `recvmmsg` on its only socket needs two system calls for a batch and no
+//! bookkeeping; one that serves several sockets must ask `epoll` first, which costs a third call
+//! on every wake-up. Addresses are few, and a thread without questions costs nothing but its stack.
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tracing::{error, warn};
+
+use crate::base::limits::{UDP_DRAIN_BATCHES, UDP_WAKE_MS};
+use crate::base::time::UnixTime;
+use crate::model::question::{Client, Transport};
+
+use super::mmsg::{Batch, Sent, Source, Wait};
+use super::{Responder, Stop, now};
+
+/// At most one warning about lost answers per worker in this time.
+const WARN_EVERY_SECS: u64 = 60;
+
+/// One socket and the thread that serves it.
+pub struct Worker<R> {
+    pub socket: UdpSocket,
+    pub source: Source,
+    pub responder: Arc<R>,
+    pub stop: Stop,
+}
+
+/// Answers the kernel refused and that no warning has told of yet.
+#[derive(Default)]
+struct Losses {
+    count: usize,
+    reason: Option<io::Error>,
+    warned: Option<UnixTime>,
+}
+
+impl<R: Responder> Worker<R> {
+    /// Starts the thread; it ends after [`Stop`] was set and what had come until then is answered.
+    pub fn start(self, name: String) -> io::Result<thread::JoinHandle<()>> {
+        thread::Builder::new().name(name).spawn(move || self.run())
+    }
+
+    fn run(self) {
+        let mut batch = Batch::new(self.source);
+        let mut local = self.responder.local();
+        let mut losses = Losses::default();
+        while !self.stop.is_set() {
+            match self.serve(&mut batch, &mut local, &mut losses, Wait::ForOne) {
+                Ok(0) => self.responder.end(&mut local),
+                Ok(_) => {}
+                Err(error) => {
+                    // Nothing known makes a bound socket fail; should it, the log shows it four
+                    // times a second, and the core is not burnt.
+                    error!(%error, "receiving questions over UDP failed");
+                    thread::sleep(Duration::from_millis(UDP_WAKE_MS));
+                }
+            }
+        }
+        for _ in 0..UDP_DRAIN_BATCHES {
+            match self.serve(&mut batch, &mut local, &mut losses, Wait::No) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        self.responder.end(&mut local);
+    }
+
+    /// One batch: receive, answer, send. Returns how many questions came.
+    fn serve(
+        &self,
+        batch: &mut Batch,
+        local: &mut R::Local,
+        losses: &mut Losses,
+        wait: Wait,
+    ) -> io::Result<usize> {
+        let count = batch.receive(self.socket.as_fd(), wait)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        let now = now();
+        let mut next = 0;
+        while next < count {
+            let answered = catch_unwind(AssertUnwindSafe(|| {
+                self.responder.begin(local, now);
+                self.answer(batch, local, &mut next, count);
+            }));
+            if answered.is_err() {
+                // `next` is already behind the question that did it: it alone gets no answer. A
+                // thread that died would leave its share of all questions unanswered for good.
+                error!("a question made its worker panic; it got no answer");
+                *local = self.responder.local();
+            }
+        }
+        losses.note(batch.send(self.socket.as_fd()), now);
+        Ok(count)
+    }
+
+    fn answer(&self, batch: &mut Batch, local: &mut R::Local, next: &mut usize, count: usize) {
+        while *next < count {
+            let at = *next;
+            *next += 1;
+            let Some(datagram) = batch.datagram(at) else { continue };
+            let client = Client { address: datagram.client, transport: Transport::Udp };
+            let answer = self.responder.respond(local, datagram.packet, client, datagram.answer);
+            if let Some(length) = answer {
+                batch.queue(at, length);
+            }
+        }
+    }
+}
+
+impl Losses {
+    fn note(&mut self, sent: Sent, now: UnixTime) {
+        if sent.lost == 0 {
+            return;
+        }
+        self.count += sent.lost;
+        self.reason = sent.reason;
+        if self.warned.is_some_and(|warned| now.since(warned) < WARN_EVERY_SECS) {
+            return;
+        }
+        if let Some(reason) = &self.reason {
+            warn!(answers = self.count, %reason, "the system refused to send answers over UDP");
+        }
+        self.count = 0;
+        self.warned = Some(now);
+    }
+}
