@@ -44,3 +44,11 @@ pub const TCP_BACKLOG: i32 = 1024;
 pub const WITHDRAWN_SECS: u64 = 7 * 86_400;
 /// TTL of the SOA in a denial, at the most (SPEC §5).
 pub const DENIAL_SOA_TTL: u32 = 60;
+/// UDP worker threads a config may ask for: more than any machine has cores to run.
+pub const WORKERS_MAX: usize = 1024;
+/// Octets of the NSID: it goes into every answer that is asked for it, beside EDE and data.
+pub const NSID_MAX: usize = 128;
+/// TCP connections a config may allow: beyond the file descriptors of any machine.
+pub const CONNECTIONS_MAX: usize = 1 << 20;
+/// Seconds a TCP connection may be allowed to idle (RFC 7828 can tell at most 6553).
+pub const TCP_IDLE_MAX: u16 = 3600;

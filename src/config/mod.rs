@@ -1,3 +1,14 @@
 //! Floor 6: `config.toml` to [`settings::Settings`]; every problem is reported at once, with its place.
 
+pub mod file;
+pub mod finding;
+mod hostname;
+mod keys;
+mod server;
 pub mod settings;
+pub mod standing;
+mod syntax;
+mod tables;
+mod walk;
+
+pub use walk::listen_address;

@@ -69,6 +69,16 @@ pub struct Settings {
     pub grants: Vec<Grant>,
 }
 
+/// What the command line puts over a config. Paths are relative to the current folder.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Overrides {
+    /// Empty: as the config says.
+    pub listen: Vec<SocketAddr>,
+    pub zones: Option<PathBuf>,
+    pub data: Option<PathBuf>,
+    pub log: Option<LogFormat>,
+}
+
 /// `[server]`. Paths are already joined with the folder of the config.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Server {
@@ -189,6 +199,24 @@ impl Default for Server {
 impl Default for Hold {
     fn default() -> Hold {
         Hold { percent: 50, records: 20 }
+    }
+}
+
+impl Overrides {
+    pub fn apply(&self, settings: &mut Settings) {
+        let server = &mut settings.server;
+        if !self.listen.is_empty() {
+            server.listen.clone_from(&self.listen);
+        }
+        if let Some(zones) = &self.zones {
+            server.zones.clone_from(zones);
+        }
+        if let Some(data) = &self.data {
+            server.data.clone_from(data);
+        }
+        if let Some(format) = self.log {
+            settings.log.format = format;
+        }
     }
 }
 

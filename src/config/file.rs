@@ -1,0 +1,200 @@
+//! `config.toml` to [`Settings`]: unknown keys, wrong types and impossible values are all reported at once.
+//!
+//! The tables are walked by hand, and not by serde, because serde stops at the first error and knows no places inside
+//! a value.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::finding::ConfigFinding;
+use super::keys;
+use super::settings::{Hold, Log, LogFormat, Overrides, Settings};
+use super::syntax::{self, Table};
+use super::walk::{Item, Walk};
+use crate::model::settings::{FlattenMode, OnViolation};
+
+/// Settings with warnings, or all findings if one of them is an error.
+pub type Read = Result<(Settings, Vec<ConfigFinding>), Vec<ConfigFinding>>;
+
+pub(super) const ON_VIOLATION: [(&str, OnViolation); 5] = [
+    ("refuse", OnViolation::Refuse),
+    ("nodata", OnViolation::NoData),
+    ("nxdomain", OnViolation::NxDomain),
+    ("sinkhole", OnViolation::Sinkhole),
+    ("report", OnViolation::Report),
+];
+pub(super) const FLATTEN: [(&str, FlattenMode); 2] =
+    [("apex", FlattenMode::Apex), ("all", FlattenMode::All)];
+const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// Reads a config.
+pub fn read(path: &Path) -> Read {
+    read_with(path, &Overrides::default())
+}
+
+/// Reads a config and puts what the command line says over it.
+pub fn read_with(path: &Path, overrides: &Overrides) -> Read {
+    let text = text_of(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    interpret(&text, folder, &path.display().to_string(), overrides)
+}
+
+/// Reads the text of a config that lies in `folder`.
+pub fn from_text(text: &str, folder: &Path) -> Read {
+    interpret(text, folder, "config.toml", &Overrides::default())
+}
+
+/// The text of a config.
+pub fn text_of(path: &Path) -> Result<String, Vec<ConfigFinding>> {
+    let shown = path.display().to_string();
+    let octets = std::fs::read(path).map_err(|error| {
+        let message = format!("cannot read the config: {error}");
+        let mut finding = ConfigFinding::of_file(&shown, "unreadable", message);
+        if error.kind() == std::io::ErrorKind::NotFound {
+            finding.help = Some("name the config with --config FILE".to_owned());
+        }
+        vec![finding]
+    })?;
+    String::from_utf8(octets).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&b| b == b'\n').count() + 1;
+        vec![ConfigFinding::of_file(&shown, "not-utf8", format!("line {line} is not UTF-8"))]
+    })
+}
+
+fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Read {
+    let (mended, broken) = syntax::mend(text);
+    let (tables, twice) = syntax::tables(&mended);
+    let mut reader = Reader { walk: Walk::new(text, file), folder, sinkholes: Vec::new() };
+    for error in broken.iter().chain(&twice) {
+        reader.walk.syntax_error(error);
+    }
+    let mut settings = reader.top(tables.get_ref());
+    overrides.apply(&mut settings);
+    if broken.is_empty() {
+        reader.across(&settings, tables.get_ref());
+    }
+    let mut findings = reader.walk.findings;
+    findings.sort_by_key(|f| f.spot.as_ref().map(|s| s.place()));
+    if findings.iter().any(ConfigFinding::is_error) {
+        Err(findings)
+    } else {
+        Ok((settings, findings))
+    }
+}
+
+/// The walk, and what can be judged only at its end.
+pub(super) struct Reader<'t> {
+    pub(super) walk: Walk<'t>,
+    /// Relative paths start here.
+    pub(super) folder: &'t Path,
+    /// Where `on_violation = "sinkhole"` stands.
+    sinkholes: Vec<(String, Range<usize>)>,
+}
+
+impl<'t> Reader<'t> {
+    /// A reader for a text whose findings nobody will see.
+    pub(super) fn silent(text: &'t str) -> Reader<'t> {
+        Reader { walk: Walk::new(text, ""), folder: Path::new(""), sinkholes: Vec::new() }
+    }
+
+    fn top(&mut self, table: &Table<'_>) -> Settings {
+        let mut settings = Settings::default();
+        let server = &mut settings.server;
+        server.zones = self.folder.join(&server.zones);
+        server.data = self.folder.join(&server.data);
+        for item in self.walk.entries("", table) {
+            match item.key {
+                "server" => self.server(&item, &mut settings.server),
+                "policy" => self.policy(&item, &mut settings.policy),
+                "hold" => self.hold(&item, &mut settings.hold),
+                "log" => self.log(&item, &mut settings.log),
+                "flatten" => self.flatten(&item, &mut settings.flatten),
+                "accounts" => settings.accounts = self.accounts(&item),
+                "zones" => settings.zones = self.zones(&item),
+                "grants" => settings.grants = self.grants(&item),
+                _ => self.walk.unknown(&item, &keys::TOP),
+            }
+        }
+        settings
+    }
+
+    fn hold(&mut self, item: &Item<'_>, hold: &mut Hold) {
+        for item in self.walk.table(item, "a table [hold]").unwrap_or_default() {
+            match item.key {
+                "percent" => {
+                    put(&mut hold.percent, self.walk.number(&item, 0..=100).map(|n| n as u8));
+                }
+                "records" => {
+                    let records = self.walk.number(&item, 0..=u64::from(u32::MAX));
+                    put(&mut hold.records, records.map(|n| n as usize));
+                }
+                _ => self.walk.unknown(&item, &keys::HOLD),
+            }
+        }
+    }
+
+    fn log(&mut self, item: &Item<'_>, log: &mut Log) {
+        for item in self.walk.table(item, "a table [log]").unwrap_or_default() {
+            match item.key {
+                "format" => put(&mut log.format, self.walk.word(&item, &FORMATS)),
+                _ => self.walk.unknown(&item, &keys::LOG),
+            }
+        }
+    }
+
+    fn flatten(&mut self, item: &Item<'_>, mode: &mut FlattenMode) {
+        for item in self.walk.table(item, "a table [flatten]").unwrap_or_default() {
+            match item.key {
+                "mode" => put(mode, self.walk.word(&item, &FLATTEN)),
+                _ => self.walk.unknown(&item, &keys::FLATTEN),
+            }
+        }
+    }
+
+    pub(super) fn on_violation(&mut self, item: &Item<'_>) -> Option<OnViolation> {
+        let mode = self.walk.word(item, &ON_VIOLATION)?;
+        if mode == OnViolation::Sinkhole {
+            self.sinkholes.push((item.path.clone(), item.span()));
+        }
+        Some(mode)
+    }
+
+    /// What only the whole shows.
+    fn across(&mut self, settings: &Settings, table: &Table<'_>) {
+        let server = table.get("server");
+        let key = |name: &str| {
+            let value = server.and_then(|s| s.get_ref().get(name)).or(server);
+            value.map(|v| v.span()).unwrap_or(0..0)
+        };
+        if settings.server.listen.is_empty() && !self.complained("server.listen") {
+            let message = "no address to listen on".to_owned();
+            let finding = self.walk.error("no-listen", "server.listen", key("listen"), message);
+            finding.expected = Some("listen = [\"127.0.0.1:5300\"] in [server]".to_owned());
+        }
+        let (zones, data) = (&settings.server.zones, &settings.server.data);
+        if data.starts_with(zones) {
+            let message = "`server.data` lies in `server.zones`".to_owned();
+            let finding = self.walk.error("bad-value", "server.data", key("data"), message);
+            finding.expected = Some("a folder beside it: folders in it are accounts".to_owned());
+        }
+        if settings.policy.rules.sinkhole.is_empty() && !self.complained("policy.sinkhole[") {
+            for (path, span) in std::mem::take(&mut self.sinkholes) {
+                let message = format!("`{path}` is \"sinkhole\", but `policy.sinkhole` is empty");
+                let finding = self.walk.error("empty-sinkhole", &path, span, message);
+                finding.help = Some("add e.g. sinkhole = [\"192.0.2.1\"] to [policy]".to_owned());
+            }
+        }
+    }
+
+    fn complained(&self, path: &str) -> bool {
+        self.walk.findings.iter().any(|f| f.key.starts_with(path))
+    }
+}
+
+/// Puts a value where there is one; else the default stays.
+pub(super) fn put<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}

@@ -1,0 +1,60 @@
+//! Configs against what the reader says of them: `tests/golden/config/NAME.toml` and `.txt`; `BLESS=1` rewrites.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use bailiwick::config::file;
+use bailiwick::config::finding::ConfigFinding;
+
+fn shown(text: &str) -> String {
+    let (head, findings) = match file::from_text(text, Path::new("folder")) {
+        Ok((_, warnings)) => ("accepted", warnings),
+        Err(findings) => ("refused", findings),
+    };
+    let mut shown = format!("{head}\n");
+    for finding in &findings {
+        writeln!(shown, "\n{finding}").unwrap();
+    }
+    shown
+}
+
+#[test]
+fn findings_are_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config");
+    let mut cases: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 8, "{cases:?}");
+    for case in cases {
+        let golden = case.with_extension("txt");
+        let is = shown(&std::fs::read_to_string(&case).unwrap());
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&golden, &is).unwrap();
+        }
+        let want = std::fs::read_to_string(&golden).unwrap_or_default();
+        assert!(is == want, "{}: BLESS=1 rewrites it\n{is}", golden.display());
+    }
+}
+
+#[test]
+fn json_keys_are_stable() {
+    let findings = file::from_text("[server]\nlisen = 1\n", Path::new("")).unwrap_err();
+    let json: Vec<_> = findings.iter().map(|f| serde_json::to_value(f).unwrap()).collect();
+    let unknown = json.iter().find(|f| f["code"] == "unknown-key").unwrap();
+    let keys: Vec<_> = unknown.as_object().unwrap().keys().cloned().collect();
+    let stable = "code column expected file help key length line message severity source";
+    assert_eq!(keys.join(" "), stable);
+    assert_eq!(unknown["severity"], "error");
+    assert_eq!((&unknown["line"], &unknown["column"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn a_config_that_is_not_there() {
+    let findings = file::read(Path::new("/nonexistent/config.toml")).unwrap_err();
+    let shown = findings.iter().map(ConfigFinding::to_string).collect::<String>();
+    assert!(shown.contains("cannot read the config"), "{shown}");
+    assert!(shown.contains("--config"), "{shown}");
+}
