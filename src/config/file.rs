@@ -198,3 +198,78 @@ pub(super) fn put<T>(place: &mut T, value: Option<T>) {
         *place = value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../config.toml");
+
+    #[test]
+    fn the_sample_is_valid_and_its_server_has_the_defaults() {
+        let (sample, warnings) = from_text(SAMPLE, Path::new("")).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let least = "server.listen = [\"127.0.0.1:5300\", \"[::1]:5300\"]";
+        let (least, _) = from_text(least, Path::new("")).unwrap();
+        assert_eq!(sample.server, least.server);
+        assert_eq!(
+            (sample.hold, sample.log, sample.flatten),
+            (least.hold, least.log, least.flatten)
+        );
+        let mut rules = sample.policy.rules.clone();
+        rules.sinkhole.clear();
+        assert_eq!(rules, least.policy.rules);
+    }
+
+    #[test]
+    fn the_sample_shows_every_key() {
+        let lines: Vec<_> = SAMPLE.lines().collect();
+        let shown = |key: &str| {
+            let assigned =
+                |line: &&str| line.strip_prefix(key).is_some_and(|r| r.starts_with(" ="));
+            let headed = |line: &&str| line.trim_matches(['[', ']']).split('.').next() == Some(key);
+            lines.iter().any(|line| assigned(line) || headed(line))
+        };
+        for key in keys::ALL.iter().flat_map(|table| table.known) {
+            assert!(shown(key), "{key}");
+        }
+        assert!(!shown("nap_us"));
+    }
+
+    #[test]
+    fn paths_start_in_the_folder_of_the_config() {
+        let text =
+            "[server]\nlisten = [\"[::]:0\"]\nzones = \"z\"\ndata = \"/var/lib/bailiwick\"\n";
+        let (settings, _) = from_text(text, Path::new("/etc/bailiwick")).unwrap();
+        assert_eq!(settings.server.zones, Path::new("/etc/bailiwick/z"));
+        assert_eq!(settings.server.data, Path::new("/var/lib/bailiwick"));
+        assert_eq!(settings.server.listen, ["[::]:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn the_command_line_counts_before_anything_is_judged() {
+        let listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let overrides = Overrides { listen: listen.clone(), ..Overrides::default() };
+        let (settings, _) = interpret("", Path::new(""), "config.toml", &overrides).unwrap();
+        assert_eq!(settings.server.listen, listen);
+    }
+
+    #[test]
+    fn values_arrive() {
+        let text = r#"
+server = { listen = ["127.0.0.1:1"], cookie_secret = "000102030405060708090A0b0c0d0e0f", workers = 2 }
+policy.suffixes = { "." = "acct", "Co.Example" = "acct" }
+zones."Example.com." = { delegates = { "b.example.com" = "acct" }, on_violation = "report" }
+"#;
+        let (settings, _) = from_text(text, Path::new("")).unwrap();
+        let secret: [u8; 16] = std::array::from_fn(|i| i as u8);
+        assert_eq!(settings.server.cookie_secret, Some(secret));
+        assert_eq!(settings.server.workers, Some(2));
+        assert_eq!(settings.policy.suffixes.len(), 2);
+        let (name, zone) = settings.zones.iter().next().unwrap();
+        assert_eq!(name.to_string(), "example.com");
+        assert_eq!(zone.place, crate::config::settings::Place { line: 4, column: 7 });
+        let holder = zone.delegates.values().next().unwrap();
+        assert_eq!((holder.account.as_str(), holder.place.line), ("acct", 4));
+    }
+}

@@ -73,7 +73,8 @@ pub const ZONE: Keys = Keys {
 
 pub const GRANT: Keys = Keys { table: "[[grants]]", known: &["hostname", "zone"], later: &[] };
 
-const ALL: [&Keys; 9] = [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &ACCOUNT, &ZONE, &GRANT];
+pub const ALL: [&Keys; 9] =
+    [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &ACCOUNT, &ZONE, &GRANT];
 
 impl Keys {
     /// Advice for a key this table does not have: a key spelt nearly so, or the table where such a key belongs.
