@@ -1,14 +1,15 @@
 //! The UDP and TCP loops with a responder that sends every question back: batches, addresses,
 //! limits, shutdown. Ports are chosen by the system; nothing waits for a fixed time.
 
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bailiwick::base::time::UnixTime;
 use bailiwick::model::question::Client;
-use bailiwick::transport::{Doors, Responder, sockets};
+use bailiwick::transport::{Doors, Responder, TcpLimits, sockets};
 
 /// Sends a question back with QR set; its second octet says what else is to happen.
 #[derive(Default)]
@@ -22,6 +23,8 @@ const PLAIN: u8 = 0;
 const SILENCE: u8 = 1;
 const PANIC: u8 = 2;
 const WHO: u8 = 3;
+/// The longest answer there is room for.
+const LONG: u8 = 4;
 
 impl Responder for Echo {
     type Local = bool;
@@ -57,6 +60,10 @@ impl Responder for Echo {
             }
             _ => {}
         }
+        if packet[1] == LONG {
+            out.fill(packet[0]);
+            return Some(out.len());
+        }
         let length = packet.len().min(out.len());
         out[..length].copy_from_slice(&packet[..length]);
         out[2] |= 0x80;
@@ -70,6 +77,9 @@ impl Responder for Echo {
     }
 }
 
+/// Limits that no test meets by chance.
+const ROOMY: TcpLimits = TcpLimits { max: 1000, per_address: 1000, idle: Duration::from_secs(30) };
+
 struct Server {
     doors: Option<Doors>,
     echo: Arc<Echo>,
@@ -78,11 +88,15 @@ struct Server {
 
 impl Server {
     fn start(listen: &[&str], workers: usize) -> Server {
+        Server::limited(listen, workers, ROOMY)
+    }
+
+    fn limited(listen: &[&str], workers: usize, limits: TcpLimits) -> Server {
         let listen: Vec<SocketAddr> = listen.iter().map(|a| a.parse().unwrap()).collect();
         let bound = sockets::bind(&listen, workers).unwrap();
         let addresses = bound.doors.iter().map(|door| door.address).collect();
         let echo = Arc::new(Echo::default());
-        let doors = Some(Doors::open(bound, &echo).unwrap());
+        let doors = Some(Doors::open(bound, limits, &echo).unwrap());
         Server { doors, echo, addresses }
     }
 
@@ -259,4 +273,303 @@ fn what_waits_when_the_server_stops_is_answered() {
     for id in 0..200 {
         assert_eq!(receive(&socket), echoed(question(id, PLAIN, 50)));
     }
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+/// A connection from a certain address of this machine.
+fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&format!("{from}:0").parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+fn framed(packet: &[u8]) -> Vec<u8> {
+    let mut message = u16::try_from(packet.len()).unwrap().to_be_bytes().to_vec();
+    message.extend_from_slice(packet);
+    message
+}
+
+fn take(stream: &mut impl Read) -> Vec<u8> {
+    let mut prefix = [0; 2];
+    stream.read_exact(&mut prefix).unwrap();
+    let mut message = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    stream.read_exact(&mut message).unwrap();
+    message
+}
+
+/// Whether the server has closed: an end or a reset, but no octet. Waits for either.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    match stream.read(&mut [0; 1]) {
+        Ok(count) => count == 0,
+        Err(error) => matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+    }
+}
+
+fn is_served(stream: &mut TcpStream) -> bool {
+    let packet = question(1, PLAIN, 20);
+    stream.write_all(&framed(&packet)).is_ok() && {
+        let mut answer = vec![0; 22];
+        stream.read_exact(&mut answer).is_ok() && answer[2..] == echoed(packet)
+    }
+}
+
+#[test]
+fn tcp_answers_pipelined_questions_in_order() {
+    let server = Server::start(&["127.0.0.1:0"], 2);
+    let mut stream = connect(server.addresses[0]);
+    let lengths = [12, 13, 500, 4096, 65_535, 12, 40_000, 65_534, 65_535, 20];
+    let mut sender = stream.try_clone().unwrap();
+    let asking = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        for round in 0..10 {
+            for length in lengths {
+                all.extend_from_slice(&framed(&question(round, PLAIN, length)));
+            }
+        }
+        sender.write_all(&all).unwrap();
+    });
+    for round in 0..10 {
+        for length in lengths {
+            assert_eq!(take(&mut stream), echoed(question(round, PLAIN, length)));
+        }
+    }
+    asking.join().unwrap();
+}
+
+#[test]
+fn tcp_waits_for_the_rest_of_a_question_however_it_is_cut() {
+    let server = Server::start(&["127.0.0.1:0"], 1);
+    let mut stream = connect(server.addresses[0]);
+    let packets: Vec<_> = (0..4).map(|id| question(id, PLAIN, 12 + id as usize)).collect();
+    let all: Vec<u8> = packets.iter().flat_map(|packet| framed(packet)).collect();
+    for piece in [1, 2, 3, 5, 15] {
+        for part in all.chunks(piece) {
+            stream.write_all(part).unwrap();
+            // Time for the server to see the piece alone; right or wrong without it.
+            std::thread::yield_now();
+        }
+        for packet in &packets {
+            assert_eq!(take(&mut stream), echoed(packet.clone()));
+        }
+    }
+}
+
+#[test]
+fn tcp_says_who_asked_and_over_ipv6_too() {
+    let mut listen = vec!["127.0.0.1:0", "0.0.0.0:0"];
+    if has_ipv6() {
+        listen.push("[::1]:0");
+    }
+    let server = Server::start(&listen, 2);
+    for address in &server.addresses {
+        let mut to = *address;
+        if to.ip().is_unspecified() {
+            to.set_ip([127, 0, 0, 1].into());
+        }
+        let mut stream = connect(to);
+        stream.write_all(&framed(&question(0, WHO, 12))).unwrap();
+        let text = String::from_utf8(take(&mut stream)).unwrap();
+        assert_eq!(text, format!("{} Tcp", to.ip()));
+    }
+}
+
+#[test]
+fn tcp_ignores_what_deserves_no_answer() {
+    let server = Server::start(&["127.0.0.1:0"], 1);
+    let mut stream = connect(server.addresses[0]);
+    let parts = [
+        framed(&[]),
+        framed(&[1; 5]),
+        framed(&question(1, SILENCE, 100)),
+        framed(&question(2, PLAIN, 100)),
+        framed(&question(3, SILENCE, 100)),
+        framed(&[]),
+        framed(&question(4, PLAIN, 100)),
+    ];
+    stream.write_all(&parts.concat()).unwrap();
+    assert_eq!(take(&mut stream), echoed(question(2, PLAIN, 100)));
+    assert_eq!(take(&mut stream), echoed(question(4, PLAIN, 100)));
+}
+
+#[test]
+fn tcp_panic_closes_its_own_connection_alone() {
+    let server = Server::start(&["127.0.0.1:0"], 1);
+    let mut other = connect(server.addresses[0]);
+    assert!(is_served(&mut other));
+    let mut stream = connect(server.addresses[0]);
+    let parts = [framed(&question(1, PLAIN, 12)), framed(&question(2, PANIC, 12))];
+    stream.write_all(&parts.concat()).unwrap();
+    assert_eq!(take(&mut stream), echoed(question(1, PLAIN, 12)));
+    assert!(is_closed(&mut stream));
+    assert!(is_served(&mut other));
+}
+
+#[test]
+fn tcp_client_that_ends_its_side_still_gets_its_answers() {
+    let server = Server::start(&["127.0.0.1:0"], 1);
+    let mut stream = connect(server.addresses[0]);
+    let all: Vec<u8> = (0..50).flat_map(|id| framed(&question(id, PLAIN, 300))).collect();
+    stream.write_all(&all).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    for id in 0..50 {
+        assert_eq!(take(&mut stream), echoed(question(id, PLAIN, 300)));
+    }
+    assert!(is_closed(&mut stream));
+}
+
+const BRIEF: TcpLimits =
+    TcpLimits { max: 1000, per_address: 1000, idle: Duration::from_millis(750) };
+
+#[test]
+fn tcp_idle_connections_are_closed_in_time() {
+    let server = Server::limited(&["127.0.0.1:0"], 1, BRIEF);
+    let begun = Instant::now();
+    let mut silent = connect(server.addresses[0]);
+    let mut asked = connect(server.addresses[0]);
+    assert!(is_served(&mut asked));
+    assert!(is_closed(&mut silent));
+    assert!(is_closed(&mut asked));
+    let took = begun.elapsed();
+    assert!(took >= BRIEF.idle && took < Duration::from_secs(5), "closed after {took:?}");
+}
+
+#[test]
+fn tcp_client_that_goes_on_asking_stays() {
+    let server = Server::limited(&["127.0.0.1:0"], 1, BRIEF);
+    let mut stream = connect(server.addresses[0]);
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * BRIEF.idle {
+        assert!(is_served(&mut stream), "closed after {:?}", begun.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Octets that complete no question, and questions that deserve no answer, buy no time.
+#[test]
+fn tcp_slow_and_senseless_clients_are_closed_in_time() {
+    let server = Server::limited(&["127.0.0.1:0"], 1, BRIEF);
+    for piece in [vec![255], framed(&question(1, SILENCE, 12)), vec![0, 0]] {
+        let mut stream = connect(server.addresses[0]);
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let begun = Instant::now();
+        let took = loop {
+            if stream.write_all(&piece).is_err() || is_closed(&mut stream) {
+                break begun.elapsed();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "still open");
+        };
+        assert!(took >= BRIEF.idle, "closed after {took:?}");
+    }
+}
+
+#[test]
+fn tcp_client_that_takes_no_answers_is_closed_in_time() {
+    let server = Server::limited(&["127.0.0.1:0"], 1, BRIEF);
+    let mut stream = connect(server.addresses[0]);
+    let mut other = connect(server.addresses[0]);
+    let all: Vec<u8> = (0..100).flat_map(|_| framed(&question(7, LONG, 12))).collect();
+    let begun = Instant::now();
+    while stream.write_all(&all).is_ok() {
+        assert!(is_served(&mut other), "a slow client delays another");
+        assert!(begun.elapsed() < Duration::from_secs(10), "still open");
+    }
+}
+
+#[test]
+fn tcp_limits_hold_and_come_free() {
+    let limits = TcpLimits { max: 3, per_address: 2, ..ROOMY };
+    let server = Server::limited(&["127.0.0.1:0"], 2, limits);
+    let to = server.addresses[0];
+    let mut first = connect_from("127.0.0.2", to);
+    let mut second = connect_from("127.0.0.2", to);
+    assert!(is_served(&mut first) && is_served(&mut second));
+    assert!(is_closed(&mut connect_from("127.0.0.2", to)), "one address has three");
+    let mut third = connect_from("127.0.0.3", to);
+    assert!(is_served(&mut third));
+    assert!(is_closed(&mut connect_from("127.0.0.4", to)), "the server has four");
+    assert!(is_served(&mut first) && is_served(&mut second) && is_served(&mut third));
+    drop(first);
+    let begun = Instant::now();
+    while !is_served(&mut connect_from("127.0.0.2", to)) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the place does not come free");
+    }
+}
+
+#[test]
+fn tcp_random_octets_harm_nobody() {
+    let server = Server::start(&["127.0.0.1:0"], 2);
+    let mut other = connect(server.addresses[0]);
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    for _ in 0..50 {
+        let mut stream = connect(server.addresses[0]);
+        let noise: Vec<u8> = (0..5000)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                // Never the octet that makes the responder panic.
+                (state as u8) | 8
+            })
+            .collect();
+        // The server may well have closed before all of it is written.
+        let _ = stream.write_all(&noise);
+        assert!(is_served(&mut other));
+    }
+}
+
+#[test]
+fn tcp_stop_finishes_what_was_asked() {
+    let mut server = Server::start(&["127.0.0.1:0"], 2);
+    let mut streams: Vec<_> = (0..10).map(|_| connect(server.addresses[0])).collect();
+    let mut idle = connect(server.addresses[0]);
+    assert!(is_served(&mut idle));
+    for stream in &mut streams {
+        let all: Vec<u8> = (0..20).flat_map(|id| framed(&question(id, PLAIN, 1000))).collect();
+        stream.write_all(&all).unwrap();
+    }
+    server.stop();
+    for stream in &mut streams {
+        for id in 0..20 {
+            assert_eq!(take(stream), echoed(question(id, PLAIN, 1000)));
+        }
+        assert!(is_closed(stream));
+    }
+    assert!(is_closed(&mut idle));
+    assert!(TcpStream::connect(server.addresses[0]).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn tcp_stop_waits_for_a_client_that_is_slow_to_read() {
+    let mut server = Server::start(&["127.0.0.1:0"], 1);
+    let mut stream = connect(server.addresses[0]);
+    // More answers than the kernel takes at once.
+    let all: Vec<u8> = (0..150).flat_map(|_| framed(&question(7, LONG, 12))).collect();
+    stream.write_all(&all).unwrap();
+    assert_eq!(take(&mut stream).len(), 65_535);
+    let reading = std::thread::spawn(move || {
+        let count = (1..150).map(|_| assert_eq!(take(&mut stream).len(), 65_535)).count();
+        (count, is_closed(&mut stream))
+    });
+    server.stop();
+    assert_eq!(reading.join().unwrap(), (149, true));
+}
+
+#[test]
+fn tcp_stop_does_not_wait_for_a_client_that_takes_nothing() {
+    let mut server = Server::start(&["127.0.0.1:0"], 1);
+    let mut stream = connect(server.addresses[0]);
+    let all: Vec<u8> = (0..200).flat_map(|_| framed(&question(7, LONG, 12))).collect();
+    stream.write_all(&all).unwrap();
+    assert_eq!(take(&mut stream).len(), 65_535);
+    server.stop();
 }

@@ -40,6 +40,18 @@ pub const SOCKET_BUFFER: usize = 4 << 20;
 pub const UDP_WAKE_MS: u64 = 250;
 /// TCP connections that wait to be accepted; the kernel gives what `net.core.somaxconn` allows.
 pub const TCP_BACKLOG: i32 = 1024;
+/// The slow clock of TCP connections, in milliseconds: how exactly `tcp_idle` is kept.
+pub const TCP_TICK_MS: u64 = 250;
+/// Time after the signal to stop in which TCP goes on as ever, in milliseconds: what clients had
+/// sent by then is read.
+pub const TCP_GRACE_MS: u64 = 20;
+/// Time that TCP clients then have to take their answers, in milliseconds. With the grace before
+/// it, less than the second a stop may take.
+pub const TCP_DRAIN_MS: u64 = 500;
+/// Pause after `accept` failed for want of files or memory, in milliseconds.
+pub const TCP_ACCEPT_PAUSE_MS: u64 = 100;
+/// A warning about clients or the network is repeated at most once in this time, in seconds.
+pub const WARN_EVERY_SECS: u64 = 60;
 /// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).
 pub const WITHDRAWN_SECS: u64 = 7 * 86_400;
 /// TTL of the SOA in a denial, at the most (SPEC §5).

@@ -1,15 +1,23 @@
 //! Floor 8: doors for questions. They carry packets, they never decide: [`Responder`] does.
 
+pub mod admission;
+mod connection;
+mod desk;
 pub mod mmsg;
 pub mod sockets;
+pub mod tcp;
 pub mod udp;
 
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
+
+use crate::base::limits::WARN_EVERY_SECS;
 use crate::base::time::UnixTime;
 use crate::model::question::Client;
 
@@ -39,17 +47,61 @@ pub trait Responder: Send + Sync + 'static {
 }
 
 /// The signal to stop, seen by every worker.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// For threads that look between two batches.
+    flag: Arc<AtomicBool>,
+    /// For those that wait for it.
+    told: watch::Sender<bool>,
+}
 
 impl Stop {
+    pub fn new() -> Stop {
+        Stop { flag: Arc::default(), told: watch::Sender::new(false) }
+    }
+
     pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.flag.store(true, Ordering::Release);
+        self.told.send_replace(true);
     }
 
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.flag.load(Ordering::Acquire)
     }
+
+    /// Returns when it is set.
+    pub async fn wait(&self) {
+        // An error would say that the sender is gone: it lives in `self`.
+        let _ = self.told.subscribe().wait_for(|set| *set).await;
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Stop {
+        Stop::new()
+    }
+}
+
+/// Lets a warning through once in [`WARN_EVERY_SECS`].
+#[derive(Debug, Default)]
+struct Seldom(Option<UnixTime>);
+
+impl Seldom {
+    fn is_due(&mut self, now: UnixTime) -> bool {
+        let due = self.0.is_none_or(|last| now.since(last) >= WARN_EVERY_SECS);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+/// What TCP clients may use (`server.tcp_max`, `tcp_per_address`, `tcp_idle`).
+#[derive(Clone, Copy, Debug)]
+pub struct TcpLimits {
+    pub max: usize,
+    pub per_address: usize,
+    pub idle: Duration,
 }
 
 /// Open doors: questions are being answered.
@@ -59,9 +111,15 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Starts a thread for each socket.
-    pub fn open<R: Responder>(bound: sockets::Bound, responder: &Arc<R>) -> io::Result<Doors> {
-        let mut doors = Doors { stop: Stop::default(), threads: Vec::new() };
+    /// Starts the threads of all workers.
+    pub fn open<R: Responder>(
+        bound: sockets::Bound,
+        tcp: TcpLimits,
+        responder: &Arc<R>,
+    ) -> io::Result<Doors> {
+        let mut doors = Doors { stop: Stop::new(), threads: Vec::new() };
+        let admission = admission::Admission::new(tcp.max, tcp.per_address);
+        let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
         for door in bound.doors {
             for (number, socket) in door.udp.into_iter().enumerate() {
                 let worker = udp::Worker {
@@ -72,6 +130,20 @@ impl Doors {
                 };
                 doors.threads.push(worker.start(format!("udp-{number}"))?);
             }
+            for (number, listener) in door.tcp.into_iter().enumerate() {
+                listeners.resize_with(listeners.len().max(number + 1), Vec::new);
+                listeners[number].push(listener);
+            }
+        }
+        for (number, listeners) in listeners.into_iter().enumerate() {
+            let worker = tcp::Worker {
+                listeners,
+                responder: Arc::clone(responder),
+                admission: Arc::clone(&admission),
+                idle: tcp.idle,
+                stop: doors.stop.clone(),
+            };
+            doors.threads.push(worker.start(format!("tcp-{number}"))?);
         }
         Ok(doors)
     }

@@ -20,10 +20,7 @@ use crate::base::time::UnixTime;
 use crate::model::question::{Client, Transport};
 
 use super::mmsg::{Batch, Sent, Source, Wait};
-use super::{Responder, Stop, now};
-
-/// At most one warning about lost answers per worker in this time.
-const WARN_EVERY_SECS: u64 = 60;
+use super::{Responder, Seldom, Stop, now};
 
 /// One socket and the thread that serves it.
 pub struct Worker<R> {
@@ -38,7 +35,7 @@ pub struct Worker<R> {
 struct Losses {
     count: usize,
     reason: Option<io::Error>,
-    warned: Option<UnixTime>,
+    warning: Seldom,
 }
 
 impl<R: Responder> Worker<R> {
@@ -123,13 +120,9 @@ impl Losses {
         }
         self.count += sent.lost;
         self.reason = sent.reason;
-        if self.warned.is_some_and(|warned| now.since(warned) < WARN_EVERY_SECS) {
-            return;
-        }
-        if let Some(reason) = &self.reason {
+        if let (true, Some(reason)) = (self.warning.is_due(now), &self.reason) {
             warn!(answers = self.count, %reason, "the system refused to send answers over UDP");
+            self.count = 0;
         }
-        self.count = 0;
-        self.warned = Some(now);
     }
 }
