@@ -1,0 +1,194 @@
+//! The command line: what can be asked of `bailiwick`, and the exit codes.
+//!
+//! 0 success, 1 errors, 2 wrong usage, 3 only warnings under `--strict`.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::json;
+
+use crate::config::settings::{LogFormat, Overrides};
+use crate::config::{file, listen_address};
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick check                          the config in this folder
+  bailiwick check --config /etc/bailiwick/config.toml --strict
+  bailiwick check --json | jq .findings    the same for machines
+
+Exit codes: 0 success, 1 errors, 2 wrong usage, 3 only warnings under --strict.";
+
+/// Authoritative DNS server for many accounts that do not trust each other.
+#[derive(Parser, Debug)]
+#[command(name = "bailiwick", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub over: Over,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the command line puts over the config.
+#[derive(Args, Debug)]
+pub struct Over {
+    /// The config
+    #[arg(long, value_name = "FILE", default_value = "config.toml", global = true)]
+    pub config: PathBuf,
+    /// Listen here instead of server.listen; may be given several times
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address, global = true)]
+    pub listen: Vec<SocketAddr>,
+    /// Instead of server.zones
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub zones: Option<PathBuf>,
+    /// Instead of server.data
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub data: Option<PathBuf>,
+    /// Instead of log.format
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub log: Option<LogWord>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogWord {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check the config
+    Check(Check),
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 3 if there are warnings
+    #[arg(long)]
+    pub strict: bool,
+}
+
+impl Over {
+    pub fn overrides(&self) -> Overrides {
+        let log = self.log.map(|word| match word {
+            LogWord::Text => LogFormat::Text,
+            LogWord::Json => LogFormat::Json,
+        });
+        Overrides {
+            listen: self.listen.clone(),
+            zones: self.zones.clone(),
+            data: self.data.clone(),
+            log,
+        }
+    }
+}
+
+/// Does what the command line asks. Wrong usage ends the process here, with 2.
+pub fn run() -> Result<ExitCode, Box<dyn Error>> {
+    let cli = Cli::parse();
+    match &cli.command {
+        Command::Check(check) => Ok(check_config(&cli.over, check)?),
+    }
+}
+
+fn check_config(over: &Over, check: &Check) -> io::Result<ExitCode> {
+    let findings = match file::read_with(&over.config, &over.overrides()) {
+        Ok((_, warnings)) => warnings,
+        Err(findings) => findings,
+    };
+    let errors = findings.iter().filter(|f| f.is_error()).count();
+    let warnings = findings.len() - errors;
+    if check.json {
+        let report = json!({ "errors": errors, "warnings": warnings, "findings": findings });
+        print(&format!("{report:#}\n"))?;
+    } else {
+        let text: String = findings.iter().map(|f| format!("{f}\n\n")).collect();
+        print(&format!("{text}{errors} errors, {warnings} warnings\n"))?;
+    }
+    Ok(exit_code(errors, warnings, check.strict))
+}
+
+/// The exit code of a check.
+pub fn exit_code(errors: usize, warnings: usize, strict: bool) -> ExitCode {
+    match (errors, warnings, strict) {
+        (1.., _, _) => ExitCode::from(1),
+        (0, 1.., true) => ExitCode::from(3),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Prints to stdout. Who reads it may have gone away (`| head`): that is no error.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    listen_address(text).map_err(|help| {
+        let help = help.map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("expected an address with a port, e.g. 127.0.0.1:5300 or [::1]:5300{help}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn overrides_stand_on_either_side_of_the_subcommand() {
+        let args = ["bailiwick", "--listen", "[::1]:53", "check", "--zones", "z", "--log", "json"];
+        let cli = Cli::parse_from(args);
+        let overrides = cli.over.overrides();
+        assert_eq!(overrides.listen, ["[::1]:53".parse().unwrap()]);
+        assert_eq!(overrides.zones, Some("z".into()));
+        assert_eq!(overrides.log, Some(LogFormat::Json));
+        assert!(Cli::try_parse_from(["bailiwick", "check", "--listen", "localhost:53"]).is_err());
+    }
+
+    #[test]
+    fn causes_are_told_in_order() {
+        let cause = io::Error::other("disk is full");
+        let error = io::Error::other(Told(cause));
+        assert_eq!(chain(&error), "cannot write: disk is full");
+    }
+
+    #[derive(Debug)]
+    struct Told(io::Error);
+    impl std::fmt::Display for Told {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("cannot write")
+        }
+    }
+    impl Error for Told {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Floor 6: what the server says of itself.
+
+pub mod log;
