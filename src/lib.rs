@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod model;
 pub mod rdata;
+pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod zonefile;

@@ -1,0 +1,606 @@
+//! Append-only log of checksummed frames: what was committed is on disk, and a torn tail is cut off when it is opened.
+//!
+//! A file is a run of frames: `"BWJ"`, flags, length of the header, length of the payload, CRC-32 of all of that, then
+//! header (one JSON value) and payload (raw octets). A commit is one or more frames, the last one marked; after
+//! `kill -9` the log holds the whole commit or nothing of it, because frames behind the last mark are cut off.
+//! Frames that are broken with whole commits behind them are not a torn tail but damage (a bad disk, an edit by hand):
+//! they are skipped, the file is kept aside, and the caller is told, so that it can be said loudly.
+//!
+//! Compaction writes a new file, flushes it, renames it over the old one and flushes the folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 3] = b"BWJ";
+/// Flag: the frame ends its commit.
+const END: u8 = 1;
+const HEAD: usize = 16;
+/// Octets of a header at the most: headers are one JSON value of ours, so a longer one is damage.
+const HEADER_MAX: usize = 1 << 24;
+
+/// One frame to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub header: &'a [u8],
+    pub payload: &'a [&'a [u8]],
+}
+
+/// What a commit is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    /// All frames or none.
+    Together,
+    /// Every frame by itself.
+    Each,
+}
+
+/// Where a frame begins in its file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct At(pub u64);
+
+/// What was wrong with the file when it was opened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Repairs {
+    /// Octets behind the last whole commit, cut off: the server was killed while it wrote.
+    pub torn: u64,
+    /// Octets inside the log that could not be read and were skipped.
+    pub damaged: u64,
+    /// Where the file was kept as it was found, if it was damaged.
+    pub kept_as: Option<PathBuf>,
+}
+
+/// An open log, positioned behind its last commit.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    len: u64,
+    /// A write failed: what is behind `len` is unknown until the log is written anew.
+    failed: bool,
+}
+
+impl Journal {
+    /// Opens or makes the log at `path` and hands every committed frame to `each` (where it begins, header, payload),
+    /// in order. An error of `each` ends the opening and leaves the file as it is.
+    pub fn open(
+        path: &Path,
+        mut each: impl FnMut(At, &[u8], &[u8]) -> io::Result<()>,
+    ) -> io::Result<(Journal, Repairs)> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        let total = file.metadata()?.len();
+        let mut repairs = Repairs::default();
+        let scan = scan(&file, total, &mut each)?;
+        repairs.damaged = scan.damaged;
+        repairs.torn = total - scan.end;
+        if repairs.damaged > 0 {
+            let aside = aside(path);
+            std::fs::copy(path, &aside)?;
+            repairs.kept_as = Some(aside);
+        }
+        if repairs.torn > 0 {
+            file.set_len(scan.end)?;
+            file.sync_all()?;
+        }
+        if total == 0 {
+            sync_folder(path)?;
+        }
+        Ok((Journal { path: path.to_owned(), file, len: scan.end, failed: false }, repairs))
+    }
+
+    /// Reads the log at `path` without changing it: for a log that another process writes, or that is read-only.
+    pub fn replay(
+        path: &Path,
+        mut each: impl FnMut(At, &[u8], &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let file = File::open(path)?;
+        let total = file.metadata()?.len();
+        scan(&file, total, &mut each).map(drop)
+    }
+
+    /// Octets of the log.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether a write failed since the log was last whole; [`Journal::rewrite`] mends it.
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Appends `frames` as one commit and flushes it to disk. Returns where each frame begins. After an error the log
+    /// holds what it held before, and refuses to append until it is written anew: what a failed flush left on the
+    /// disk cannot be known.
+    pub fn commit(&mut self, frames: &[Frame<'_>]) -> io::Result<Vec<At>> {
+        self.write(frames, Whole::Together)
+    }
+
+    /// As [`Journal::commit`], but a crash may leave only the first ones of `frames`: for records that do not depend
+    /// on each other, flushed together.
+    pub fn commit_each(&mut self, frames: &[Frame<'_>]) -> io::Result<Vec<At>> {
+        self.write(frames, Whole::Each)
+    }
+
+    fn write(&mut self, frames: &[Frame<'_>], whole: Whole) -> io::Result<Vec<At>> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        if frames.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.append(frames, whole) {
+            Ok(places) => Ok(places),
+            Err(error) => {
+                self.failed = true;
+                // Best effort: a part of a commit is cut off at the next opening anyway.
+                let _ = self.file.set_len(self.len);
+                Err(error)
+            }
+        }
+    }
+
+    fn append(&mut self, frames: &[Frame<'_>], whole: Whole) -> io::Result<Vec<At>> {
+        self.file.seek(SeekFrom::Start(self.len))?;
+        let mut out = BufWriter::with_capacity(1 << 16, &self.file);
+        let mut at = self.len;
+        let mut places = Vec::with_capacity(frames.len());
+        for (i, frame) in frames.iter().enumerate() {
+            places.push(At(at));
+            let ends = whole == Whole::Each || i + 1 == frames.len();
+            at += write_frame(&mut out, frame, ends)?;
+        }
+        out.flush()?;
+        drop(out);
+        self.file.sync_data()?;
+        self.len = at;
+        Ok(places)
+    }
+
+    /// Replaces the whole log by what `write` writes, in one step. Until the new file is on disk the old one stays.
+    pub fn rewrite(
+        &mut self,
+        write: impl FnOnce(&mut Rewriter<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let new_path = with_ending(&self.path, ".new");
+        let result = self.rewrite_at(&new_path, write);
+        if result.is_err() {
+            let _ = std::fs::remove_file(&new_path);
+        }
+        result
+    }
+
+    fn rewrite_at(
+        &mut self,
+        new_path: &Path,
+        write: impl FnOnce(&mut Rewriter<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(new_path)?;
+        let mut rewriter =
+            Rewriter { out: BufWriter::with_capacity(1 << 20, &file), at: 0, old: &self.file };
+        write(&mut rewriter)?;
+        rewriter.out.flush()?;
+        let len = rewriter.at;
+        drop(rewriter);
+        file.sync_all()?;
+        std::fs::rename(new_path, &self.path)?;
+        sync_folder(&self.path)?;
+        self.file = file;
+        self.len = len;
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Reads the frame at `at` again, checksum and all.
+    pub fn read(&self, at: At) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        read_frame(&self.file, at)
+    }
+}
+
+/// Writes the new file of a [`Journal::rewrite`].
+pub struct Rewriter<'a> {
+    out: BufWriter<&'a File>,
+    at: u64,
+    old: &'a File,
+}
+
+impl Rewriter<'_> {
+    /// Adds one frame; returns where it begins in the new file.
+    pub fn add(&mut self, frame: &Frame<'_>) -> io::Result<At> {
+        let at = At(self.at);
+        // Every frame a commit of its own: it is the renaming that makes the file one change.
+        self.at += write_frame(&mut self.out, frame, true)?;
+        Ok(at)
+    }
+
+    /// Copies the frame at `at` of the old file.
+    pub fn copy(&mut self, at: At) -> io::Result<At> {
+        let (header, payload) = read_frame(self.old, at)?;
+        self.add(&Frame { header: &header, payload: &[&payload] })
+    }
+}
+
+/// Reads the frame at `at` of `file`, checksum and all.
+pub fn read_frame(file: &File, at: At) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut head = [0; HEAD];
+    file.read_exact_at(&mut head, at.0)?;
+    let head = Head::parse(&head).ok_or_else(damaged)?;
+    let mut header = vec![0; head.header];
+    let mut payload = vec![0; head.payload];
+    file.read_exact_at(&mut header, at.0 + HEAD as u64)?;
+    file.read_exact_at(&mut payload, at.0 + (HEAD + head.header) as u64)?;
+    if head.crc != checksum(head.flags, &header, &[&payload]) {
+        return Err(damaged());
+    }
+    Ok((header, payload))
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the frame is damaged")
+}
+
+struct Head {
+    flags: u8,
+    header: usize,
+    payload: usize,
+    crc: u32,
+}
+
+impl Head {
+    fn parse(bytes: &[u8; HEAD]) -> Option<Head> {
+        let word =
+            |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four octets"));
+        let head = Head {
+            flags: bytes[3],
+            header: word(4) as usize,
+            payload: word(8) as usize,
+            crc: word(12),
+        };
+        (bytes.starts_with(MAGIC) && head.flags & !END == 0 && head.header <= HEADER_MAX)
+            .then_some(head)
+    }
+
+    fn frame_len(&self) -> u64 {
+        (HEAD + self.header + self.payload) as u64
+    }
+}
+
+fn checksum(flags: u8, header: &[u8], payload: &[&[u8]]) -> u32 {
+    let payload_len: usize = payload.iter().map(|p| p.len()).sum();
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&[flags]);
+    crc.update(&(header.len() as u32).to_le_bytes());
+    crc.update(&(payload_len as u32).to_le_bytes());
+    crc.update(header);
+    payload.iter().for_each(|p| crc.update(p));
+    crc.finalize()
+}
+
+fn write_frame(out: &mut impl Write, frame: &Frame<'_>, ends: bool) -> io::Result<u64> {
+    let payload: usize = frame.payload.iter().map(|p| p.len()).sum();
+    let too_long = |_| io::Error::new(io::ErrorKind::InvalidInput, "the record is too long");
+    let payload_len = u32::try_from(payload).map_err(too_long)?;
+    let header_len = u32::try_from(frame.header.len()).map_err(too_long)?;
+    let flags = if ends { END } else { 0 };
+    out.write_all(MAGIC)?;
+    out.write_all(&[flags])?;
+    out.write_all(&header_len.to_le_bytes())?;
+    out.write_all(&payload_len.to_le_bytes())?;
+    out.write_all(&checksum(flags, frame.header, frame.payload).to_le_bytes())?;
+    out.write_all(frame.header)?;
+    for part in frame.payload {
+        out.write_all(part)?;
+    }
+    Ok((HEAD + frame.header.len() + payload) as u64)
+}
+
+struct Scan {
+    /// End of the last whole commit.
+    end: u64,
+    damaged: u64,
+}
+
+/// Reads all frames. Those of a commit are handed on only when its last one was read: the positions of an unfinished
+/// commit are read twice instead of keeping a commit of any size in memory.
+fn scan(
+    file: &File,
+    total: u64,
+    each: &mut impl FnMut(At, &[u8], &[u8]) -> io::Result<()>,
+) -> io::Result<Scan> {
+    let mut scan = Scan { end: 0, damaged: 0 };
+    let mut open: Vec<At> = Vec::new();
+    let mut reader = Reader::new(file)?;
+    let mut at = 0;
+    let mut bad_from = None;
+    while at < total {
+        let Some(head) = reader.frame(at, total)? else {
+            // Broken here. Either nothing whole follows (a torn tail) or the log is damaged in the middle.
+            bad_from.get_or_insert(at);
+            open.clear();
+            match next_frame(file, at + 1, total)? {
+                Some(next) => at = next,
+                None => break,
+            }
+            continue;
+        };
+        let here = At(at);
+        at += head.frame_len();
+        if head.flags & END == 0 {
+            open.push(here);
+            continue;
+        }
+        for place in open.drain(..) {
+            let (header, payload) = read_frame(file, place)?;
+            each(place, &header, &payload)?;
+        }
+        each(here, &reader.header, &reader.payload)?;
+        if let Some(from) = bad_from.take() {
+            scan.damaged += here.0 - from;
+        }
+        scan.end = at;
+    }
+    Ok(scan)
+}
+
+/// Reads frames one behind the other without a system call for each.
+struct Reader<'a> {
+    file: &'a File,
+    inner: BufReader<&'a File>,
+    at: u64,
+    header: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(file: &'a File) -> io::Result<Reader<'a>> {
+        let mut inner = BufReader::with_capacity(1 << 20, file);
+        inner.seek(SeekFrom::Start(0))?;
+        Ok(Reader { file, inner, at: 0, header: Vec::new(), payload: Vec::new() })
+    }
+
+    /// The frame at `at`, its parts in `self.header` and `self.payload`; `None` if no whole frame is there.
+    fn frame(&mut self, at: u64, total: u64) -> io::Result<Option<Head>> {
+        if at != self.at {
+            self.inner = BufReader::with_capacity(1 << 20, self.file);
+            self.inner.seek(SeekFrom::Start(at))?;
+            self.at = at;
+        }
+        let mut head = [0; HEAD];
+        if total - at < HEAD as u64 {
+            return Ok(None);
+        }
+        self.inner.read_exact(&mut head)?;
+        self.at += HEAD as u64;
+        let Some(head) = Head::parse(&head).filter(|h| h.frame_len() <= total - at) else {
+            return Ok(None);
+        };
+        self.header.resize(head.header, 0);
+        self.payload.resize(head.payload, 0);
+        self.inner.read_exact(&mut self.header)?;
+        self.inner.read_exact(&mut self.payload)?;
+        self.at = at + head.frame_len();
+        let whole = head.crc == checksum(head.flags, &self.header, &[&self.payload]);
+        Ok(whole.then_some(head))
+    }
+}
+
+/// Where the next whole frame begins at or behind `from`.
+fn next_frame(file: &File, from: u64, total: u64) -> io::Result<Option<u64>> {
+    let mut window = vec![0; 1 << 16];
+    let mut at = from;
+    while at + HEAD as u64 <= total {
+        let want = window.len().min((total - at) as usize);
+        file.read_exact_at(&mut window[..want], at)?;
+        for i in 0..=want - MAGIC.len() {
+            let here = At(at + i as u64);
+            if window[i..].starts_with(MAGIC) && read_whole(file, here, total)? {
+                return Ok(Some(here.0));
+            }
+        }
+        // Windows overlap by what a magic cut in two needs.
+        at += (want - MAGIC.len() + 1) as u64;
+    }
+    Ok(None)
+}
+
+fn read_whole(file: &File, at: At, total: u64) -> io::Result<bool> {
+    let mut head = [0; HEAD];
+    if total - at.0 < HEAD as u64 {
+        return Ok(false);
+    }
+    file.read_exact_at(&mut head, at.0)?;
+    if Head::parse(&head).is_none_or(|h| h.frame_len() > total - at.0) {
+        return Ok(false);
+    }
+    match read_frame(file, at) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Flushes the folder of `path`, so that a file made or renamed in it is there after a power failure.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// A free name beside `path` for the damaged file.
+fn aside(path: &Path) -> PathBuf {
+    (1..)
+        .map(|n| with_ending(path, &format!(".damaged-{n}")))
+        .find(|p| !p.exists())
+        .expect("some number is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Seen = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn open(path: &Path) -> (Journal, Repairs, Seen) {
+        let mut seen = Seen::new();
+        let (journal, repairs) = Journal::open(path, |_, h, p| {
+            seen.push((h.to_vec(), p.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+        (journal, repairs, seen)
+    }
+
+    fn commit(journal: &mut Journal, headers: &[&str]) -> Vec<At> {
+        let frames: Vec<_> = headers
+            .iter()
+            .map(|h| Frame { header: h.as_bytes(), payload: &[b"payload ", b"in parts"] })
+            .collect();
+        journal.commit(&frames).unwrap()
+    }
+
+    fn headers(seen: &Seen) -> Vec<&str> {
+        seen.iter().map(|(h, _)| std::str::from_utf8(h).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_committed_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (mut journal, repairs, seen) = open(&path);
+        assert!(seen.is_empty() && repairs == Repairs::default());
+        commit(&mut journal, &["a"]);
+        let places = commit(&mut journal, &["b", "c"]);
+        assert_eq!(journal.read(places[1]).unwrap(), (b"c".to_vec(), b"payload in parts".to_vec()));
+        assert_eq!(commit(&mut journal, &[]), []);
+        drop(journal);
+        let (mut journal, repairs, seen) = open(&path);
+        assert_eq!((headers(&seen), repairs), (vec!["a", "b", "c"], Repairs::default()));
+        assert_eq!(seen[0].1, b"payload in parts");
+        commit(&mut journal, &["d"]);
+        assert_eq!(headers(&open(&path).2), ["a", "b", "c", "d"]);
+    }
+
+    /// Killed at any octet of a write: exactly the old or exactly the new state.
+    #[test]
+    fn every_cut_is_old_or_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (mut journal, ..) = open(&path);
+        commit(&mut journal, &["old"]);
+        let old_len = journal.len() as usize;
+        commit(&mut journal, &["new1", "new2", "new3"]);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in old_len..=whole.len() {
+            // Cut short, and cut with zeros where the data had not reached the disk.
+            for zeros in [false, true] {
+                let mut bytes = whole[..cut].to_vec();
+                if zeros {
+                    bytes.resize(whole.len(), 0);
+                }
+                std::fs::write(&path, &bytes).unwrap();
+                let (mut journal, repairs, seen) = open(&path);
+                if cut == whole.len() {
+                    assert_eq!(headers(&seen), ["old", "new1", "new2", "new3"]);
+                    continue;
+                }
+                assert_eq!(headers(&seen), ["old"], "cut at {cut}, zeros {zeros}");
+                assert_eq!(repairs.torn, (bytes.len() - old_len) as u64);
+                assert_eq!(repairs.damaged, 0);
+                commit(&mut journal, &["next"]);
+                assert_eq!(headers(&open(&path).2), ["old", "next"]);
+            }
+        }
+    }
+
+    /// One octet flipped anywhere: the other commits are still read, and the file is kept aside.
+    #[test]
+    fn damage_in_the_middle_is_not_a_torn_tail() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (mut journal, ..) = open(&path);
+        commit(&mut journal, &["first"]);
+        let from = journal.len() as usize;
+        commit(&mut journal, &["second", "second too"]);
+        let to = journal.len() as usize;
+        commit(&mut journal, &["third"]);
+        let whole = std::fs::read(&path).unwrap();
+        for at in from..to {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            std::fs::write(&path, &bytes).unwrap();
+            let (_, repairs, seen) = open(&path);
+            let got = headers(&seen);
+            assert!(
+                got == ["first", "third"] || got == ["first", "second too", "third"],
+                "{got:?}"
+            );
+            assert!(repairs.damaged > 0 && repairs.torn == 0);
+            let kept = repairs.kept_as.unwrap();
+            assert_eq!(std::fs::read(&kept).unwrap(), bytes);
+            std::fs::remove_file(kept).unwrap();
+        }
+    }
+
+    #[test]
+    fn rewriting_keeps_what_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (mut journal, ..) = open(&path);
+        let places = commit(&mut journal, &["a", "b", "c"]);
+        let mut moved = Vec::new();
+        journal
+            .rewrite(|w| {
+                moved.push(w.copy(places[2])?);
+                moved.push(w.add(&Frame { header: b"d", payload: &[] })?);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(journal.read(moved[0]).unwrap().0, b"c");
+        commit(&mut journal, &["e"]);
+        assert_eq!(headers(&open(&path).2), ["c", "d", "e"]);
+
+        // A rewrite that fails leaves everything as it was.
+        let failed = journal.rewrite(|w| {
+            w.add(&Frame { header: b"x", payload: &[] })?;
+            Err(io::Error::other("no"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(headers(&open(&path).2), ["c", "d", "e"]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        journal.rewrite(|_| Ok(())).unwrap();
+        assert!(open(&path).2.is_empty());
+    }
+
+    #[test]
+    fn a_full_disk_refuses_and_keeps_the_old_state() {
+        // /dev/full answers every write with ENOSPC.
+        let file = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
+        let mut journal = Journal { path: "/dev/full".into(), file, len: 0, failed: false };
+        let frame = Frame { header: b"a", payload: &[] };
+        let error = journal.commit(&[frame]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(journal.is_failed());
+        assert!(journal.commit(&[frame]).is_err());
+    }
+}

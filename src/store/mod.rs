@@ -1,0 +1,9 @@
+//! Floor 6: what survives a restart: ownership, withdrawn grants, last good zone texts, the hash key.
+
+pub mod folder;
+pub mod format;
+pub mod grants;
+pub mod journal;
+pub mod log;
+pub mod ownership;
+pub mod zones;
