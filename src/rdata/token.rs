@@ -1,4 +1,7 @@
-//! The words of a record's text, as the caller cut them, and what is said when one of them is wrong.
+//! The words of a record's text, as the caller cut them, and what is said when one of them is
+//! wrong.
+
+use std::fmt::Write;
 
 /// One word of a record's text.
 #[derive(Clone, Copy, Debug)]
@@ -15,10 +18,10 @@ pub struct Token<'a> {
 
 /// The words of the rest of one record, comments and parentheses already taken out.
 ///
-/// A `"` directly behind a `=` inside a word opens a quoted part (`alpn="h2,h3"`, RFC 9460 §2.1). It may be given as one
-/// word with the quotes left in `text` and `quoted` false, or as two words without a gap between them.
-/// Text that cannot be cut into words (a quote never closed) ends the words; the caller reports that in place of
-/// whatever is found missing then.
+/// A `"` directly behind a `=` inside a word opens a quoted part (`alpn="h2,h3"`, RFC 9460 §2.1).
+/// It may be given as one word with the quotes left in `text` and `quoted` false, or as two words
+/// without a gap between them. Text that cannot be cut into words (a quote never closed) ends the
+/// words; the caller reports that in place of whatever is found missing then.
 pub trait Tokens<'a> {
     /// Takes the next word.
     fn next(&mut self) -> Option<Token<'a>>;
@@ -40,4 +43,50 @@ pub struct FieldError {
     pub expected: String,
     /// How to put it right, where that can be told.
     pub help: Option<String>,
+}
+
+impl FieldError {
+    /// Something wrong with one word.
+    #[cold]
+    pub(super) fn new(
+        token: &Token,
+        code: &'static str,
+        message: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> FieldError {
+        FieldError {
+            at: token.at,
+            len: token.len,
+            code,
+            message: message.into(),
+            expected: expected.into(),
+            help: None,
+        }
+    }
+
+    #[cold]
+    pub(super) fn help(self, help: impl Into<String>) -> FieldError {
+        FieldError { help: Some(help.into()), ..self }
+    }
+}
+
+/// A word as messages quote it: in backquotes, cut when long, without octets that could disturb a
+/// terminal.
+#[cold]
+pub(super) fn shown(text: &[u8]) -> String {
+    const MOST: usize = 60;
+    let mut shown = String::from("`");
+    let whole = String::from_utf8_lossy(text);
+    for c in whole.chars().take(MOST) {
+        if c.is_control() {
+            write!(shown, "\\{:03}", u32::from(c)).expect("a String takes all writes");
+        } else {
+            shown.push(c);
+        }
+    }
+    if whole.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown.push('`');
+    shown
 }

@@ -1,4 +1,5 @@
-//! RR types by name: mnemonics of the IANA registry and `TYPEnnn` (RFC 3597 §5), found by a table made at compile time.
+//! RR types by name: mnemonics of the IANA registry and `TYPEnnn` (RFC 3597 §5), found by a table
+//! made at compile time.
 
 use std::fmt;
 
@@ -154,7 +155,8 @@ const fn slot(text: &[u8]) -> usize {
     (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % SLOTS
 }
 
-/// The type a mnemonic or `TYPEnnn` stands for, in any case. Also knows the types that exist in questions only.
+/// The type a mnemonic or `TYPEnnn` stands for, in any case. Also knows the types that exist in
+/// questions only.
 #[inline]
 pub fn type_from_text(text: &[u8]) -> Option<RType> {
     if text.len() > 10 {
@@ -207,7 +209,8 @@ impl fmt::Display for TypeText {
     }
 }
 
-/// Whether records of this type can stand in a zone. The rest are for questions and messages only (RFC 6895 §3.1).
+/// Whether records of this type can stand in a zone. The rest are for questions and messages only
+/// (RFC 6895 §3.1).
 pub fn is_data(rtype: RType) -> bool {
     !matches!(rtype, 0 | rtype::OPT | 128..=255 | 65535)
 }
