@@ -3,9 +3,13 @@
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod engine;
+pub mod explain;
 pub mod model;
+pub mod policy;
 pub mod rdata;
 pub mod store;
 pub mod telemetry;
 pub mod transport;
+pub mod wire;
 pub mod zonefile;

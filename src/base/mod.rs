@@ -4,5 +4,7 @@ pub mod hash;
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod name_buf;
+pub mod pages;
 pub mod rtype;
 pub mod time;

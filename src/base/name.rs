@@ -158,7 +158,7 @@ pub fn labels(wire: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// Number of labels of a valid wire name, the root not counted.
+/// Number of labels of a valid wire name or of the front part of one, the root not counted.
 pub fn label_count(wire: &[u8]) -> usize {
     labels(wire).count()
 }

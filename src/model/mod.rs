@@ -1,4 +1,8 @@
 //! Floor 2: what the server knows: plain data with look-ups, no decisions.
 
+pub mod catalog;
+pub mod grant;
 pub mod question;
 pub mod settings;
+pub mod snapshot;
+pub mod zone;

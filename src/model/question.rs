@@ -16,3 +16,12 @@ pub struct Client {
     pub address: IpAddr,
     pub transport: Transport,
 }
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// The query name, lower-cased and hashed.
+    pub name: crate::base::name_buf::NameBuf,
+    pub qtype: crate::base::rtype::RType,
+    pub qclass: u16,
+}

@@ -1,0 +1,166 @@
+//! What the engine decided: RRsets by section, as references into the snapshot. `wire::encode` turns it into octets.
+
+use arrayvec::ArrayVec;
+use std::net::IpAddr;
+
+use crate::base::limits::HOPS_MAX;
+use crate::base::name_buf::NameBuf;
+use crate::model::catalog::Zone;
+use crate::model::zone::{RrSet, ZoneData};
+use crate::policy::verdict::Denial;
+
+/// Response codes used here (RFC 1035 §4.1.1, 2136, 6891).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u16)]
+pub enum Rcode {
+    #[default]
+    NoError = 0,
+    FormErr = 1,
+    ServFail = 2,
+    NxDomain = 3,
+    NotImp = 4,
+    Refused = 5,
+    YxDomain = 6,
+    NotAuth = 9,
+    BadVers = 16,
+    BadCookie = 23,
+}
+
+/// Extended DNS errors used here (RFC 8914 §5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum EdeCode {
+    Other = 0,
+    NotReady = 14,
+    Blocked = 15,
+    Prohibited = 18,
+    NotAuthoritative = 20,
+    NotSupported = 21,
+    NoReachableAuthority = 22,
+}
+
+/// The text that goes with an extended error; written out only when it is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EdeText {
+    None,
+    Plain(&'static str),
+    /// The words, then the query name.
+    AboutQuestion(&'static str),
+    /// A denial: OWNER -> TARGET as numbers of names in the chain, or (`None`) the query name alone.
+    Denied(Option<(u8, u8)>),
+}
+
+/// An extended error (RFC 8914).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ede {
+    pub code: EdeCode,
+    pub text: EdeText,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
+/// What an item puts into its section.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'s> {
+    Stored(RrSet<'s>),
+    /// A CNAME made from a DNAME (RFC 6672 §3.1): owner is the item's, target the next name of the chain.
+    Synthesised {
+        ttl: u32,
+    },
+    /// The addresses of one family under `on_violation = "sinkhole"`.
+    Sinkhole {
+        addresses: &'s [IpAddr],
+        v6: bool,
+        ttl: u32,
+    },
+    /// Addresses of the NS targets of this set that lie in the zone (RFC 9471).
+    Glue {
+        ns: RrSet<'s>,
+    },
+    /// One TXT record in class CH.
+    ChaosText(&'s str),
+}
+
+/// One RRset (or the glue) of an answer. Its owner is the suffix of `owner_len` octets of name number `hop`.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'s> {
+    pub section: Section,
+    pub hop: u8,
+    pub owner_len: u8,
+    /// Zone of the set: where its apex lies in the message completes names in rdata.
+    pub zone: Option<&'s ZoneData>,
+    pub body: Body<'s>,
+    /// No TTL of the set above this.
+    pub ttl_cap: u32,
+    /// The rdata of this item is where name number `hop + 1` stands in the message.
+    pub leads_on: bool,
+}
+
+/// Items an answer can have: ten hops, each a DNAME and its CNAME; the last RRset; SOA or NS, and glue.
+pub const ITEMS_MAX: usize = 2 * HOPS_MAX + 4;
+
+/// Why an answer is what it is: one value per query, for counters and `explain`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Outcome {
+    /// Not answered by the engine: malformed, not supported.
+    #[default]
+    Rejected,
+    Answered,
+    NoData,
+    NxDomain,
+    Referral,
+    /// A chain that ends outside the server.
+    LeavesUs,
+    /// An alias whose target lies outside.
+    NoUpstream,
+    NoZone,
+    Unready,
+    Loop,
+    TooLong,
+    NameTooLong,
+    Denied,
+    NotServed,
+}
+
+/// The engine's decision for one question.
+#[derive(Default)]
+pub struct Answer<'s> {
+    pub rcode: Rcode,
+    pub authoritative: bool,
+    pub items: ArrayVec<Item<'s>, ITEMS_MAX>,
+    pub ede: Option<Ede>,
+    /// The zone of the query name, for ZONEVERSION (RFC 9660); `None` where it must not be told.
+    pub zone: Option<&'s Zone>,
+    pub outcome: Outcome,
+    /// The denied edge: of a denied answer, or one that `on_violation = "report"` let pass.
+    pub denial: Option<Denial>,
+    /// Some edge of the chain crossed (by a grant, or reported).
+    pub crossed: bool,
+}
+
+/// Names of the chain behind the query name, reused from question to question.
+pub struct Names(Box<[NameBuf; HOPS_MAX + 1]>);
+
+impl Default for Names {
+    fn default() -> Names {
+        Names(Box::new(std::array::from_fn(|_| NameBuf::default())))
+    }
+}
+
+impl Names {
+    /// Name number `i` of the chain, counted from 1 (the query name is number 0 and not here).
+    pub fn at(&self, i: usize) -> &NameBuf {
+        &self.0[i - 1]
+    }
+
+    /// Name number `i` to read and the one after it to write; `first` is the query name, number 0.
+    pub fn step<'n>(&'n mut self, first: &'n NameBuf, i: usize) -> (&'n NameBuf, &'n mut NameBuf) {
+        let (done, next) = self.0.split_at_mut(i);
+        (done.last().unwrap_or(first), &mut next[0])
+    }
+}

@@ -1,0 +1,417 @@
+//! The walk: from the query name hop by hop to an ending. Each crossing edge is judged before anything behind it is read.
+
+use arrayvec::ArrayVec;
+
+use crate::base::limits::HOPS_MAX;
+use crate::base::name_buf::NameBuf;
+use crate::base::rtype::{self, RType};
+use crate::base::time::UnixTime;
+use crate::engine::answer::Names;
+use crate::engine::lookup::{self, Found};
+use crate::model::catalog::Zone;
+use crate::model::grant::Grants;
+use crate::model::question::Question;
+use crate::model::settings::{FlattenMode, OnViolation};
+use crate::model::snapshot::Snapshot;
+use crate::model::zone::{Node, NodeFlags, RrSet};
+use crate::policy::judge::{Edge, EdgeKind, judge};
+use crate::policy::verdict::{Denial, Verdict};
+use crate::rdata;
+
+/// What leads from one name of a chain to the next.
+#[derive(Clone, Copy, Debug)]
+pub enum Link<'s> {
+    Cname(RrSet<'s>),
+    /// `withheld`: the DNAME itself must not be shown, since names made from it could lead where they may not.
+    Dname {
+        set: RrSet<'s>,
+        owner_labels: usize,
+        withheld: bool,
+    },
+    /// Followed without being shown.
+    Alias(RrSet<'s>),
+}
+
+impl<'s> Link<'s> {
+    pub fn rrset(&self) -> RrSet<'s> {
+        match *self {
+            Link::Cname(set) | Link::Alias(set) | Link::Dname { set, .. } => set,
+        }
+    }
+
+    fn edge_kind(&self) -> EdgeKind {
+        match *self {
+            Link::Cname(_) => EdgeKind::Cname,
+            Link::Alias(_) => EdgeKind::Alias,
+            Link::Dname { owner_labels, .. } => EdgeKind::Dname { owner_labels },
+        }
+    }
+}
+
+/// One step that was followed: from the name of its own number to the next.
+#[derive(Clone, Copy)]
+pub struct Hop<'s> {
+    /// Zone of the owner.
+    pub zone: &'s Zone,
+    pub link: Link<'s>,
+    pub verdict: Verdict,
+}
+
+/// The edge that ended a walk: from name number `owner` to number `owner + 1`.
+#[derive(Clone, Copy)]
+pub struct DeniedEdge<'s> {
+    pub owner: usize,
+    pub zone: &'s Zone,
+    pub kind: EdgeKind,
+    pub denial: Denial,
+}
+
+/// How a chain stops.
+#[derive(Clone, Copy)]
+pub enum Ending<'s> {
+    /// The type asked for, at the last name.
+    Data(RrSet<'s>),
+    /// The last name exists without that type.
+    NoData(Option<Node<'s>>),
+    NxDomain,
+    /// The last name is at or below this delegation.
+    Cut(Node<'s>),
+    /// The query name is in no zone here.
+    NoZone,
+    /// The last name is in no zone here.
+    LeavesUs,
+    /// The last name's zone has no data yet.
+    Unready,
+    Loop,
+    TooLong,
+    /// A DNAME made a name of more than 255 octets.
+    NameTooLong,
+    /// The last hop's synthesised CNAME is the answer.
+    Synthesised,
+    Denied(DeniedEdge<'s>),
+}
+
+/// A finished walk. Every hop in it was judged and may be followed.
+pub struct Chain<'s> {
+    pub hops: ArrayVec<Hop<'s>, HOPS_MAX>,
+    /// Zone of the last name, if it has one.
+    pub zone: Option<&'s Zone>,
+    pub ending: Ending<'s>,
+    /// Number of the first name that is flattened: hops from there on are hidden.
+    pub alias: Option<usize>,
+    /// Least TTL of the hidden hops.
+    pub hidden_ttl: u32,
+    /// Some edge crossed.
+    pub crossed: bool,
+    /// The first edge that was denied and let pass by `on_violation = "report"`.
+    pub reported: Option<Denial>,
+    /// Verdict on the last RRset's own edge (CNAME, DNAME, HTTPS, SVCB asked for by type).
+    pub last_verdict: Verdict,
+    /// The RRset whose edge was judged last.
+    pub judged: Option<RrSet<'s>>,
+}
+
+/// Walks from the query name. `names` receives the names behind it.
+pub fn walk<'s>(
+    snapshot: &'s Snapshot,
+    question: &Question,
+    now: UnixTime,
+    names: &mut Names,
+) -> Chain<'s> {
+    let chain = Chain {
+        hops: ArrayVec::new(),
+        zone: None,
+        ending: Ending::NoZone,
+        alias: None,
+        hidden_ttl: u32::MAX,
+        crossed: false,
+        reported: None,
+        last_verdict: Verdict::Inside,
+        judged: None,
+    };
+    let mut walk = Walk { snapshot, question, now, names, chain, alias_inside: true };
+    loop {
+        if let Err(ending) = walk.step() {
+            walk.chain.ending = ending;
+            return walk.chain;
+        }
+    }
+}
+
+struct Walk<'s, 'q> {
+    snapshot: &'s Snapshot,
+    question: &'q Question,
+    now: UnixTime,
+    names: &'q mut Names,
+    chain: Chain<'s>,
+    /// Since the alias the chain has not left the alias's account.
+    alias_inside: bool,
+}
+
+type Step<'s> = Result<(), Ending<'s>>;
+
+impl<'s> Walk<'s, '_> {
+    fn name(&self, i: usize) -> &NameBuf {
+        name_of(self.question, self.names, i)
+    }
+
+    /// Reads the current name: follows a link (`Ok`) or ends the chain.
+    fn step(&mut self) -> Step<'s> {
+        let i = self.chain.hops.len();
+        let name = name_of(self.question, self.names, i);
+        let qtype = self.question.qtype;
+        let zone = zone_to_read(self.snapshot, name, qtype);
+        let Some(zone) = zone else {
+            return Err(if i == 0 { Ending::NoZone } else { Ending::LeavesUs });
+        };
+        self.chain.zone = Some(zone);
+        if !zone.data.is_ready() {
+            return Err(Ending::Unready);
+        }
+        match lookup::find(&zone.data, name, &self.snapshot.key) {
+            Found::Node(node) | Found::Wildcard(node) => self.at_node(zone, node),
+            //= RFC 4035 §3.1.4.1: the DS of a delegation is the parent's own data
+            Found::Cut(node) if qtype == rtype::DS && node.owner_len() == name.wire_len() => {
+                self.at_node(zone, node)
+            }
+            Found::Cut(node) => Err(Ending::Cut(node)),
+            Found::Dname(node) => self.at_dname(zone, node),
+            Found::NxDomain => Err(Ending::NxDomain),
+        }
+    }
+
+    fn at_node(&mut self, zone: &'s Zone, node: Node<'s>) -> Step<'s> {
+        let qtype = self.question.qtype;
+        if node.flags().has(NodeFlags::REDIRECTS) {
+            let addresses = matches!(qtype, rtype::A | rtype::AAAA);
+            if addresses && let Some(alias) = node.rrset(rtype::ALIAS) {
+                return self.follow(zone, Link::Alias(alias));
+            }
+            if let Some(cname) = node.rrset(rtype::CNAME) {
+                let name = self.name(self.chain.hops.len());
+                if zone.flatten == FlattenMode::All && !name.has_underscore_label() {
+                    return if addresses {
+                        self.follow(zone, Link::Alias(cname))
+                    } else {
+                        Err(Ending::NoData(Some(node)))
+                    };
+                }
+                return match qtype {
+                    rtype::CNAME | rtype::ANY => self.end_with(zone, cname),
+                    // These two may lie beside a CNAME and belong to the owner (RFC 4035 §2.5).
+                    rtype::RRSIG | rtype::NSEC => Err(Ending::NoData(Some(node))),
+                    _ => self.follow(zone, Link::Cname(cname)),
+                };
+            }
+        }
+        let found = match qtype {
+            rtype::ANY => any(node),
+            rtype::ALIAS => None,
+            _ => node.rrset(qtype),
+        };
+        match found {
+            Some(set) => self.end_with(zone, set),
+            None => Err(Ending::NoData(Some(node))),
+        }
+    }
+
+    /// Ends with `set`, once the edges that it itself is have been judged.
+    fn end_with(&mut self, zone: &'s Zone, set: RrSet<'s>) -> Step<'s> {
+        match set.rtype {
+            // Stored rdata is checked, so a target is always there; if not, nothing is shown.
+            rtype::CNAME | rtype::DNAME if !self.take_target(zone, set) => {
+                return Err(Ending::NoData(None));
+            }
+            rtype::CNAME => self.judge_last(zone, EdgeKind::Cname)?,
+            rtype::DNAME => {
+                let owner_labels = self.name(self.chain.hops.len()).labels();
+                self.judge_last(zone, EdgeKind::Dname { owner_labels })?;
+                if self.foreign_beneath_next(zone) {
+                    return Err(Ending::NoData(None));
+                }
+            }
+            rtype::HTTPS | rtype::SVCB => {
+                self.chain.judged = Some(set);
+                for (_, stored) in set.records() {
+                    let i = self.chain.hops.len();
+                    let target = rdata::target(set.rtype, stored).unwrap_or_default();
+                    //= RFC 9460 §2.5: the root stands for the owner itself, or for no service
+                    if target == [0] {
+                        continue;
+                    }
+                    let (_, next) = self.names.step(&self.question.name, i);
+                    if next.set(target, &self.snapshot.key).is_err() {
+                        return Err(Ending::NoData(None));
+                    }
+                    self.judge_last(zone, EdgeKind::Service)?;
+                }
+            }
+            _ => {}
+        }
+        Err(Ending::Data(set))
+    }
+
+    /// Writes the target of a stored CNAME, DNAME or alias as the next name.
+    fn take_target(&mut self, zone: &Zone, set: RrSet<'s>) -> bool {
+        self.chain.judged = Some(set);
+        let i = self.chain.hops.len();
+        let (name, next) = self.names.step(&self.question.name, i);
+        let (front, in_zone) = set.first_target();
+        let key = &self.snapshot.key;
+        if in_zone {
+            next.set_joined(front, name, zone.data.apex_labels(), key).is_ok()
+        } else {
+            next.set(front, key).is_ok()
+        }
+    }
+
+    /// Judges the edge from the current name to the next one, which is in `names`.
+    fn judge_next(&self, zone: &'s Zone, kind: EdgeKind) -> Verdict {
+        let i = self.chain.hops.len();
+        let hidden = self.chain.alias.filter(|_| self.alias_inside);
+        let edge = Edge {
+            owner: self.name(i),
+            owner_zone: zone,
+            kind,
+            alias: hidden.map(|a| self.name(a)),
+            target_zone: self.snapshot.catalog.zone_for(self.names.at(i + 1)),
+        };
+        let grants = Grants {
+            table: &self.snapshot.grants,
+            trusts: &self.snapshot.trusts,
+            catalog: &self.snapshot.catalog,
+        };
+        judge(&edge, &grants, self.now)
+    }
+
+    /// Takes a verdict into the chain: a denial ends it unless the owner's zone only reports.
+    fn enforce(&mut self, zone: &'s Zone, kind: EdgeKind, verdict: Verdict) -> Step<'s> {
+        match verdict {
+            Verdict::Inside => Ok(()),
+            Verdict::Allow(_) => {
+                self.chain.crossed = true;
+                Ok(())
+            }
+            Verdict::Deny(denial) if zone.on_violation == OnViolation::Report => {
+                self.chain.crossed = true;
+                self.chain.reported.get_or_insert(denial);
+                Ok(())
+            }
+            Verdict::Deny(denial) => {
+                let owner = self.chain.hops.len();
+                Err(Ending::Denied(DeniedEdge { owner, zone, kind, denial }))
+            }
+        }
+    }
+
+    fn judge_last(&mut self, zone: &'s Zone, kind: EdgeKind) -> Step<'s> {
+        let verdict = self.judge_next(zone, kind);
+        if !matches!(verdict, Verdict::Inside) {
+            self.chain.last_verdict = verdict;
+        }
+        self.enforce(zone, kind, verdict)
+    }
+
+    fn follow(&mut self, zone: &'s Zone, link: Link<'s>) -> Step<'s> {
+        let i = self.chain.hops.len();
+        if matches!(link, Link::Alias(_)) && self.chain.alias.is_none() {
+            self.chain.alias = Some(i);
+        }
+        if !self.take_target(zone, link.rrset()) {
+            // Data in a zone block is checked; without a target there is nothing to follow.
+            return Err(Ending::NoData(None));
+        }
+        self.push(zone, link)
+    }
+
+    //= RFC 6672 §3.2: the owner's suffix is replaced by the target
+    fn at_dname(&mut self, zone: &'s Zone, node: Node<'s>) -> Step<'s> {
+        let i = self.chain.hops.len();
+        let Some(set) = node.rrset(rtype::DNAME) else { return Err(Ending::NxDomain) };
+        let owner_len = node.owner_len();
+        let owner_labels =
+            zone.data.apex_labels() + crate::base::name::label_count(node.relative());
+        let kind = EdgeKind::Dname { owner_labels };
+        // The DNAME's own target first: what it may make beyond this name decides whether it is shown.
+        if !self.take_target(zone, set) {
+            return Err(Ending::NxDomain);
+        }
+        let own = self.judge_next(zone, kind);
+        let denied = matches!(own, Verdict::Deny(_)) && zone.on_violation != OnViolation::Report;
+        let withheld = denied || self.foreign_beneath_next(zone);
+        let (name, next) = self.names.step(&self.question.name, i);
+        let front = name.relative(name.labels(), owner_len);
+        let target = next.clone();
+        if next.set_joined(front, &target, target.labels(), &self.snapshot.key).is_err() {
+            self.enforce(zone, kind, own)?;
+            let link = Link::Dname { set, owner_labels, withheld };
+            self.chain.hops.try_push(Hop { zone, link, verdict: own }).ok();
+            return Err(Ending::NameTooLong);
+        }
+        self.push(zone, Link::Dname { set, owner_labels, withheld })?;
+        // The synthesised CNAME is what was asked for, or such as is not followed.
+        match self.question.qtype {
+            rtype::CNAME | rtype::ANY | rtype::RRSIG | rtype::NSEC => Err(Ending::Synthesised),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether zones of other accounts lie below the next name, the target of a DNAME: resolvers that keep the DNAME
+    /// would lead names there without asking again, so it is not shown then.
+    fn foreign_beneath_next(&self, zone: &Zone) -> bool {
+        if zone.on_violation == OnViolation::Report {
+            return false;
+        }
+        let next = self.names.at(self.chain.hops.len() + 1);
+        self.snapshot.catalog.has_foreign_beneath(next, zone.account)
+    }
+
+    /// Judges the edge to the next name, then looks for loop and limit, then goes there.
+    fn push(&mut self, zone: &'s Zone, link: Link<'s>) -> Step<'s> {
+        let i = self.chain.hops.len();
+        let kind = link.edge_kind();
+        let verdict = self.judge_next(zone, kind);
+        self.enforce(zone, kind, verdict)?;
+        let next = self.names.at(i + 1);
+        if (0..=i).any(|k| same(self.name(k), next)) {
+            return Err(Ending::Loop);
+        }
+        if i >= self.snapshot.rules.max_hops {
+            return Err(Ending::TooLong);
+        }
+        if self.chain.alias.is_some() {
+            self.chain.hidden_ttl = self.chain.hidden_ttl.min(link.rrset().ttl);
+            self.alias_inside &= verdict == Verdict::Inside;
+        }
+        match self.chain.hops.try_push(Hop { zone, link, verdict }) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Ending::TooLong),
+        }
+    }
+}
+
+/// Name number `i` of the chain.
+fn name_of<'n>(question: &'n Question, names: &'n Names, i: usize) -> &'n NameBuf {
+    if i == 0 { &question.name } else { names.at(i) }
+}
+
+fn same(a: &NameBuf, b: &NameBuf) -> bool {
+    a.hash_value() == b.hash_value() && a.wire() == b.wire()
+}
+
+/// The zone whose data answers for `name`: the deepest, but for DS at an apex the one above it (RFC 4035 §3.1.4.1).
+fn zone_to_read<'s>(snapshot: &'s Snapshot, name: &NameBuf, qtype: RType) -> Option<&'s Zone> {
+    let zone = snapshot.catalog.zone_for(name)?;
+    if qtype == rtype::DS && zone.data.apex_labels() == name.labels() && name.labels() > 0 {
+        let parent = snapshot.catalog.zone_for_suffix(name, name.labels() - 1);
+        return Some(parent.unwrap_or(zone));
+    }
+    Some(zone)
+}
+
+//= RFC 8482 §4.1: ANY is answered with one RRset
+fn any(node: Node<'_>) -> Option<RrSet<'_>> {
+    let leads = |t: RType| matches!(t, rtype::DNAME | rtype::HTTPS | rtype::SVCB | rtype::CNAME);
+    let shown = || node.rrsets().filter(|s| s.rtype != rtype::ALIAS);
+    shown().find(|s| !leads(s.rtype)).or_else(|| shown().next())
+}

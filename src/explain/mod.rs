@@ -1,0 +1,339 @@
+//! Floor 9: `bailiwick explain`: the decision trace of one question, by the very functions that answer it.
+
+mod decode;
+mod text;
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name as WireName, RecordType};
+use serde::Serialize;
+
+use crate::base::id::AccountId;
+use crate::base::limits;
+use crate::base::name::{Name, Text};
+use crate::base::name_buf::NameBuf;
+use crate::base::rtype::{CLASS_IN, RType};
+use crate::base::time::UnixTime;
+use crate::engine::answer::Names;
+use crate::engine::follow::{self, Chain, Ending, Link};
+use crate::model::catalog::Zone;
+use crate::model::question::{Client, Question, Transport};
+use crate::model::snapshot::Snapshot;
+use crate::policy::judge::EdgeKind;
+use crate::policy::verdict::{self, Denial, Permitted, Reason, Rule, Verdict};
+use crate::rdata;
+use crate::wire;
+
+pub use decode::{Extended, Reply, Rr};
+
+/// A question and everything that decided its answer. The field names are the JSON's keys.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub hops: Vec<Step>,
+    /// How the chain stops.
+    pub ending: Stop,
+    pub verdict: Ruling,
+    /// For a denial: what would make it allowed, and who can do it.
+    pub advice: Vec<String>,
+    /// What goes on the wire; absent when the server would say nothing.
+    pub answer: Option<Reply>,
+}
+
+/// One name of the chain.
+#[derive(Debug, Serialize)]
+pub struct Step {
+    pub name: String,
+    pub zone: Option<String>,
+    pub account: Option<String>,
+    /// What leads on from here.
+    pub record: Option<Record>,
+    pub edge: Option<EdgeView>,
+    /// The step is followed without being shown (flattening).
+    pub hidden: bool,
+}
+
+/// The record that leads on.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub ttl: u32,
+    pub target: String,
+}
+
+/// How the edge to the next name was judged.
+#[derive(Debug, Serialize)]
+pub struct EdgeView {
+    pub crosses: bool,
+    pub allowed: bool,
+    /// `anyone`, `trust`, `grant`; for a denial the reason.
+    pub by: Option<String>,
+    /// The grant that opened it.
+    pub grant: Option<String>,
+    pub target_zone: Option<String>,
+    pub target_account: Option<String>,
+}
+
+/// How the chain stops.
+#[derive(Debug, Serialize)]
+pub struct Stop {
+    pub kind: &'static str,
+    pub detail: String,
+}
+
+/// The verdict on the whole question.
+#[derive(Debug, Serialize)]
+pub struct Ruling {
+    pub allowed: bool,
+    /// `1014` for a denial.
+    pub code: Option<&'static str>,
+    /// `on_violation` of the zone that owns the denied edge.
+    pub mode: Option<&'static str>,
+    /// An edge was denied and let pass, since its zone only reports.
+    pub reported: bool,
+}
+
+/// Explains `name` and `rtype` as asked over TCP, so that nothing is cut. `account_name` tells an account's name.
+pub fn explain(
+    snapshot: &Snapshot,
+    name: &Name,
+    rtype: RType,
+    now: UnixTime,
+    account_name: &dyn Fn(AccountId) -> String,
+) -> Explanation {
+    let question =
+        Question { name: NameBuf::of(name, &snapshot.key), qtype: rtype, qclass: CLASS_IN };
+    let mut names = Names::default();
+    let chain = follow::walk(snapshot, &question, now, &mut names);
+    let view = View { snapshot, question: &question, names: &names, chain: &chain, account_name };
+    Explanation {
+        name: name.to_string(),
+        rtype: rdata::type_text(rtype).to_string(),
+        hops: view.hops(),
+        ending: view.ending(),
+        verdict: view.ruling(),
+        advice: view.advice(),
+        answer: reply(snapshot, name, rtype, now),
+    }
+}
+
+/// The answer as it would be sent, decoded again.
+fn reply(snapshot: &Snapshot, name: &Name, rtype: RType, now: UnixTime) -> Option<Reply> {
+    let wire_name = WireName::from_labels(crate::base::name::labels(name.as_wire()).map(|l| l.1));
+    let mut query = Query::query(wire_name.ok()?, RecordType::from(rtype));
+    query.name.set_fqdn(true);
+    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
+    message.add_query(query);
+    let mut edns = Edns::new();
+    edns.set_max_payload(limits::UDP_ANSWER_MAX as u16);
+    message.edns = Some(edns);
+    let packet = message.to_vec().ok()?;
+    let client =
+        Client { address: std::net::Ipv4Addr::LOCALHOST.into(), transport: Transport::Tcp };
+    let mut out = vec![0u8; limits::MESSAGE_MAX];
+    let mut scratch = wire::Scratch::default();
+    let reply = wire::respond(snapshot, &packet, client, now, &mut scratch, &mut out)?;
+    decode::reply(&out[..reply.len])
+}
+
+struct View<'a, 's> {
+    snapshot: &'s Snapshot,
+    question: &'a Question,
+    names: &'a Names,
+    chain: &'a Chain<'s>,
+    account_name: &'a dyn Fn(AccountId) -> String,
+}
+
+impl<'s> View<'_, 's> {
+    fn name(&self, i: usize) -> &NameBuf {
+        if i == 0 { &self.question.name } else { self.names.at(i) }
+    }
+
+    fn text(&self, i: usize) -> String {
+        Text(self.name(i).wire()).to_string()
+    }
+
+    fn owner_of(&self, i: usize) -> Option<&'s Zone> {
+        self.snapshot.catalog.zone_for(self.name(i))
+    }
+
+    fn account(&self, zone: &Zone) -> String {
+        (self.account_name)(zone.account)
+    }
+
+    fn hops(&self) -> Vec<Step> {
+        let last = self.chain.hops.len();
+        let mut steps: Vec<Step> = (0..last).map(|i| self.followed(i)).collect();
+        let zone = self.owner_of(last);
+        let (record, edge) = self.last_edge(last);
+        steps.push(Step {
+            name: self.text(last),
+            zone: zone.map(apex),
+            account: zone.map(|z| self.account(z)),
+            record,
+            edge,
+            hidden: self.chain.alias.is_some_and(|a| last >= a),
+        });
+        steps
+    }
+
+    fn followed(&self, i: usize) -> Step {
+        let hop = &self.chain.hops[i];
+        let rtype = match hop.link {
+            Link::Cname(_) => "CNAME".to_owned(),
+            Link::Dname { .. } => "DNAME".to_owned(),
+            Link::Alias(set) => format!("{} (flattened)", rdata::type_text(set.rtype)),
+        };
+        let target = self.text(i + 1);
+        Step {
+            name: self.text(i),
+            zone: Some(apex(hop.zone)),
+            account: Some(self.account(hop.zone)),
+            record: Some(Record { rtype, ttl: hop.link.rrset().ttl, target }),
+            edge: Some(self.edge(i, hop.verdict)),
+            hidden: self.chain.alias.is_some_and(|a| i >= a),
+        }
+    }
+
+    /// The edge that ended the walk, or that the last RRset itself is.
+    fn last_edge(&self, last: usize) -> (Option<Record>, Option<EdgeView>) {
+        let verdict = match self.chain.ending {
+            Ending::Denied(denied) => Verdict::Deny(denied.denial),
+            Ending::Data(_) if self.chain.last_verdict != Verdict::Inside => {
+                self.chain.last_verdict
+            }
+            _ => return (None, None),
+        };
+        let record = self.chain.judged.map(|set| Record {
+            rtype: rdata::type_text(set.rtype).to_string(),
+            ttl: set.ttl,
+            target: self.text(last + 1),
+        });
+        (record, Some(self.edge(last, verdict)))
+    }
+
+    fn edge(&self, i: usize, verdict: Verdict) -> EdgeView {
+        let target = self.owner_of(i + 1);
+        let (allowed, by, grant) = match verdict {
+            Verdict::Inside => (true, None, None),
+            Verdict::Allow(permit) => {
+                (true, Some(rule_word(permit.rule())), self.grant(i, permit, target))
+            }
+            Verdict::Deny(denial) => (false, Some(denial.reason.word()), None),
+        };
+        EdgeView {
+            crosses: verdict != Verdict::Inside,
+            allowed,
+            by: by.map(str::to_owned),
+            grant,
+            target_zone: target.map(apex),
+            target_account: target.map(|z| self.account(z)),
+        }
+    }
+
+    fn grant(&self, i: usize, permit: Permitted, target: Option<&Zone>) -> Option<String> {
+        let holder = match permit.rule() {
+            Rule::Grant => self.name(i),
+            Rule::AliasGrant => self.name(self.chain.alias?),
+            Rule::Anyone | Rule::Trust => return None,
+        };
+        let hostname = match permit.wildcard() {
+            Some(labels) => format!("*.{}", Text(holder.suffix(labels))),
+            None => Text(holder.wire()).to_string(),
+        };
+        Some(format!("{hostname} -> {}", target.map(apex)?))
+    }
+
+    fn ending(&self) -> Stop {
+        let name = self.text(self.chain.hops.len());
+        let (kind, detail) = match self.chain.ending {
+            Ending::Data(set) => {
+                let (count, rtype) = (set.count, rdata::type_text(set.rtype));
+                ("answer", format!("{count} {rtype} at {name}, TTL {}", set.ttl))
+            }
+            Ending::Synthesised => ("answer", "the CNAME made from the DNAME".to_owned()),
+            Ending::NoData(_) => ("nodata", format!("{name} exists without this type")),
+            Ending::NxDomain => ("nxdomain", format!("{name} does not exist")),
+            Ending::Cut(node) => ("referral", format!("{name} is delegated at {}", node.owner())),
+            Ending::NoZone => ("no-zone", format!("no zone here encloses {name}")),
+            Ending::LeavesUs => ("leaves", format!("{name} is outside this server")),
+            Ending::Unready => ("unready", format!("the zone of {name} has no good version")),
+            Ending::Loop => ("loop", format!("{name} leads to a name met before")),
+            Ending::TooLong => {
+                let hops = self.snapshot.rules.max_hops;
+                ("too-long", format!("{name} would lead beyond {hops} hops"))
+            }
+            Ending::NameTooLong => ("name-too-long", format!("the DNAME makes {name} too long")),
+            Ending::Denied(_) => ("denied", format!("the edge from {name} is not allowed")),
+        };
+        Stop { kind, detail }
+    }
+
+    fn ruling(&self) -> Ruling {
+        let denied = match self.chain.ending {
+            Ending::Denied(d) => Some(d.zone.on_violation.word()),
+            _ => None,
+        };
+        let reported = self.chain.reported.is_some();
+        Ruling {
+            allowed: denied.is_none(),
+            code: (denied.is_some() || reported).then_some(verdict::CODE),
+            mode: denied.or(reported.then_some("report")),
+            reported,
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        let Ending::Denied(edge) = self.chain.ending else { return Vec::new() };
+        let Denial { reason, .. } = edge.denial;
+        let owner = match edge.kind {
+            EdgeKind::Dname { owner_labels } => {
+                format!("*.{}", Text(self.name(edge.owner).suffix(owner_labels)))
+            }
+            _ => self.text(edge.owner),
+        };
+        let Some(target) = self.owner_of(edge.owner + 1) else { return Vec::new() };
+        let (zone, to) = (apex(target), self.account(target));
+        let from = self.account(edge.zone);
+        let mut advice = vec![
+            format!(
+                "account {to} (zone {zone}) can grant it: [[grants]] hostname = \"{owner}\", zone = \"{zone}\""
+            ),
+            format!(
+                "account {to} can trust the other account: [accounts.{to}] trusts = [\"{from}\"]"
+            ),
+            format!(
+                "account {to} can open the zone to anyone: [zones.\"{zone}\"] cross_account = \"anyone\""
+            ),
+            format!("account {from} can point {owner} at a name of its own or outside this server"),
+        ];
+        match reason {
+            Reason::Blocked => {
+                advice.insert(0, format!("{owner} is blocked at {zone}: release it first"))
+            }
+            Reason::Withdrawn => {
+                advice.insert(
+                    0,
+                    format!("the grant of {owner} into {zone} was withdrawn less than 7 days ago"),
+                );
+            }
+            Reason::NotGranted => {}
+        }
+        advice
+    }
+}
+
+fn apex(zone: &Zone) -> String {
+    Text(zone.apex()).to_string()
+}
+
+fn rule_word(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Anyone => "anyone",
+        Rule::Trust => "trust",
+        Rule::Grant => "grant",
+        Rule::AliasGrant => "alias-grant",
+    }
+}

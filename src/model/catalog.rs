@@ -1,0 +1,262 @@
+//! All zones served here, found by the longest apex that encloses a name. (Not a "catalog zone" of RFC 9432.)
+
+use crate::base::hash::HashKey;
+use crate::base::id::{AccountId, ZoneId};
+use crate::base::name::{self, Name};
+use crate::base::name_buf::NameBuf;
+use crate::base::pages::Pages;
+use crate::model::settings::{CrossAccount, FlattenMode, OnViolation};
+use crate::model::zone::ZoneData;
+
+/// One active zone: who holds it, how it behaves, and its data.
+#[derive(Clone)]
+pub struct Zone {
+    pub id: ZoneId,
+    pub account: AccountId,
+    /// Resolved: of the zone, else its account, else the server.
+    pub on_violation: OnViolation,
+    pub cross_account: CrossAccount,
+    pub flatten: FlattenMode,
+    /// Not ready (`ZoneData::unready`) while no good version was ever seen.
+    pub data: ZoneData,
+}
+
+impl Zone {
+    pub fn apex(&self) -> &[u8] {
+        self.data.apex()
+    }
+}
+
+/// Zones below an ancestor name that one account holds.
+#[derive(Clone)]
+struct Beneath {
+    count: u32,
+}
+
+/// See the file's head. Cloning shares everything; a change copies a page.
+#[derive(Clone)]
+pub struct Catalog {
+    key: HashKey,
+    zones: Pages<Zone>,
+    /// Bit k: some apex has k labels.
+    depths: u128,
+    /// Apexes by number of labels, to know when a bit of `depths` falls.
+    by_depth: std::sync::Arc<[u32; 128]>,
+    /// Zones strictly below a name, by its hash.
+    beneath: Pages<Beneath>,
+    /// The same for one account, by the hash mixed with the account.
+    beneath_own: Pages<Beneath>,
+}
+
+impl Catalog {
+    pub fn new(key: HashKey) -> Catalog {
+        Catalog {
+            key,
+            zones: Pages::default(),
+            depths: 0,
+            by_depth: std::sync::Arc::new([0; 128]),
+            beneath: Pages::default(),
+            beneath_own: Pages::default(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.zones.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.iter()
+    }
+
+    /// The deepest zone that encloses the suffix of `name` with `labels` labels.
+    #[inline]
+    pub fn zone_for_suffix(&self, name: &NameBuf, labels: usize) -> Option<&Zone> {
+        let mut left = self.depths & (u128::MAX >> (127 - labels));
+        while left != 0 {
+            let k = 127 - left.leading_zeros() as usize;
+            let apex = name.suffix(k);
+            let found = self.zones.find(name.suffix_hash(k), |z| z.apex() == apex);
+            if found.is_some() {
+                return found;
+            }
+            left &= !(1 << k);
+        }
+        None
+    }
+
+    /// The deepest zone that encloses `name`: its owner (SPEC §3.1).
+    #[inline]
+    pub fn zone_for(&self, name: &NameBuf) -> Option<&Zone> {
+        self.zone_for_suffix(name, name.labels())
+    }
+
+    /// The zone with exactly this apex.
+    pub fn zone_at(&self, apex: &Name) -> Option<&Zone> {
+        let wire = apex.as_wire();
+        self.zones.find(self.key.name(wire), |z| z.apex() == wire)
+    }
+
+    /// Whether any zone lies strictly below the suffix of `name` with `labels` labels.
+    pub fn has_zone_beneath(&self, name: &NameBuf, labels: usize) -> bool {
+        self.zones_beneath(name.suffix_hash(labels)) > 0
+    }
+
+    /// Whether a zone of another account than `account` lies strictly below `name`.
+    pub fn has_foreign_beneath(&self, name: &NameBuf, account: AccountId) -> bool {
+        let hash = name.hash_value();
+        let own = own_hash(hash, account);
+        let own = self.beneath_own.find(own, |_| true).map_or(0, |b| b.count);
+        self.zones_beneath(hash) > own
+    }
+
+    fn zones_beneath(&self, hash: u64) -> u32 {
+        self.beneath.find(hash, |_| true).map_or(0, |b| b.count)
+    }
+
+    /// Adds a zone, or replaces the one with its apex.
+    pub fn put(&mut self, zone: Zone) {
+        let apex = zone.apex().to_vec();
+        let account = zone.account;
+        if let Some(old) = self.find_apex(&apex) {
+            if old.account != account {
+                self.remove(&apex);
+            } else {
+                self.zones.put(self.key.name(&apex), zone, |z| z.apex() == &apex[..]);
+                return;
+            }
+        }
+        self.zones.put(self.key.name(&apex), zone, |z| z.apex() == &apex[..]);
+        self.count_depth(&apex, true);
+        self.count_beneath(&apex, account, true);
+    }
+
+    /// Takes out the zone with this apex (lower-cased wire form). Returns whether there was one.
+    pub fn remove(&mut self, apex: &[u8]) -> bool {
+        let Some(account) = self.find_apex(apex).map(|z| z.account) else { return false };
+        self.zones.take(self.key.name(apex), |z| z.apex() == apex);
+        self.count_depth(apex, false);
+        self.count_beneath(apex, account, false);
+        true
+    }
+
+    fn find_apex(&self, apex: &[u8]) -> Option<&Zone> {
+        self.zones.find(self.key.name(apex), |z| z.apex() == apex)
+    }
+
+    /// A catalog of all `zones`; apexes differ.
+    pub fn build(key: HashKey, zones: Vec<Zone>) -> Catalog {
+        let mut catalog = Catalog::new(key);
+        let mut beneath = std::collections::HashMap::new();
+        let mut beneath_own = std::collections::HashMap::new();
+        for z in &zones {
+            catalog.count_depth(z.apex(), true);
+            let mut above = name::parent(z.apex());
+            while let Some(a) = above {
+                let hash = key.name(a);
+                *beneath.entry(hash).or_insert(0) += 1;
+                *beneath_own.entry(own_hash(hash, z.account)).or_insert(0) += 1;
+                above = name::parent(a);
+            }
+        }
+        let pages = |map: std::collections::HashMap<u64, u32>| {
+            Pages::build(map.into_iter().map(|(h, count)| (h, Beneath { count })).collect())
+        };
+        catalog.beneath = pages(beneath);
+        catalog.beneath_own = pages(beneath_own);
+        catalog.zones = Pages::build(zones.into_iter().map(|z| (key.name(z.apex()), z)).collect());
+        catalog
+    }
+
+    fn count_depth(&mut self, apex: &[u8], added: bool) {
+        let labels = name::label_count(apex);
+        let count = &mut std::sync::Arc::make_mut(&mut self.by_depth)[labels];
+        if added {
+            *count += 1;
+            self.depths |= 1 << labels;
+        } else {
+            *count -= 1;
+            if *count == 0 {
+                self.depths &= !(1 << labels);
+            }
+        }
+    }
+
+    fn count_beneath(&mut self, apex: &[u8], account: AccountId, added: bool) {
+        let mut above = name::parent(apex);
+        while let Some(a) = above {
+            let hash = self.key.name(a);
+            count(&mut self.beneath, hash, added);
+            count(&mut self.beneath_own, own_hash(hash, account), added);
+            above = name::parent(a);
+        }
+    }
+}
+
+fn count(pages: &mut Pages<Beneath>, hash: u64, added: bool) {
+    let old = pages.find(hash, |_| true).map_or(0, |b| b.count);
+    let new = if added { old + 1 } else { old.saturating_sub(1) };
+    if new == 0 {
+        pages.take(hash, |_| true);
+    } else {
+        pages.put(hash, Beneath { count: new }, |_| true);
+    }
+}
+
+fn own_hash(hash: u64, account: AccountId) -> u64 {
+    (hash ^ (u64::from(account.0) + 1)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29) ^ hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(apex: &str, account: u32) -> Zone {
+        Zone {
+            id: ZoneId(1),
+            account: AccountId(account),
+            on_violation: OnViolation::Refuse,
+            cross_account: CrossAccount::Granted,
+            flatten: FlattenMode::Apex,
+            data: ZoneData::unready(&Name::from_text(apex).unwrap()),
+        }
+    }
+
+    #[test]
+    fn longest_apex_wins_and_counts_follow() {
+        let key = HashKey::new([3; 16]);
+        let buf = |t: &str| NameBuf::of(&Name::from_text(t).unwrap(), &key);
+        let apex_of = |c: &Catalog, t: &str| {
+            c.zone_for(&buf(t)).map(|z| Name::from_wire(z.apex()).unwrap().to_string())
+        };
+        let zones = [("example.com", 1), ("sub.example.com", 2), ("a.b.sub.example.com", 1)];
+        let mut c = Catalog::new(key);
+        for (apex, account) in zones {
+            c.put(zone(apex, account));
+        }
+        let built = Catalog::build(key, zones.map(|(a, n)| zone(a, n)).into());
+        for c in [&c, &built] {
+            assert_eq!(apex_of(c, "x.example.com").as_deref(), Some("example.com"));
+            assert_eq!(apex_of(c, "x.sub.example.com").as_deref(), Some("sub.example.com"));
+            assert_eq!(apex_of(c, "b.sub.example.com").as_deref(), Some("sub.example.com"));
+            assert_eq!(apex_of(c, "a.b.sub.example.com").as_deref(), Some("a.b.sub.example.com"));
+            assert_eq!(apex_of(c, "com"), None);
+            assert!(c.has_foreign_beneath(&buf("com"), AccountId(1)));
+            assert!(c.has_foreign_beneath(&buf("example.com"), AccountId(1)));
+            assert!(!c.has_foreign_beneath(&buf("b.sub.example.com"), AccountId(1)));
+            assert!(c.has_foreign_beneath(&buf("b.sub.example.com"), AccountId(2)));
+        }
+        assert!(c.remove(Name::from_text("sub.example.com").unwrap().as_wire()));
+        assert_eq!(apex_of(&c, "x.sub.example.com").as_deref(), Some("example.com"));
+        assert!(!c.has_foreign_beneath(&buf("com"), AccountId(1)));
+        // The apex goes from one account to another.
+        c.put(zone("example.com", 7));
+        assert!(c.has_foreign_beneath(&buf("com"), AccountId(1)));
+        assert_eq!(c.len(), 2);
+        c.put(zone(".", 9));
+        assert_eq!(apex_of(&c, "org").as_deref(), Some("."));
+    }
+}

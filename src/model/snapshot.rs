@@ -1,0 +1,34 @@
+//! Everything a query may read, immutable.
+
+use crate::base::hash::HashKey;
+use crate::base::id::Generation;
+use crate::model::catalog::Catalog;
+use crate::model::grant::{GrantTable, Trusts};
+use crate::model::settings::{Identity, Rules};
+
+/// One state of the world. The publisher makes the next one by cloning (which shares) and changing its clone.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub generation: Generation,
+    pub key: HashKey,
+    pub catalog: Catalog,
+    pub grants: GrantTable,
+    pub trusts: Trusts,
+    pub rules: Rules,
+    pub identity: Identity,
+}
+
+impl Snapshot {
+    /// A world without zones.
+    pub fn empty(key: HashKey) -> Snapshot {
+        Snapshot {
+            generation: Generation(0),
+            key,
+            catalog: Catalog::new(key),
+            grants: GrantTable::default(),
+            trusts: Trusts::default(),
+            rules: Rules::default(),
+            identity: Identity::default(),
+        }
+    }
+}

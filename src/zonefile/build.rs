@@ -1,0 +1,18 @@
+//! Checked records to the block that queries read.
+
+use crate::base::hash::HashKey;
+use crate::base::name::Name;
+use crate::model::zone::{BuildError, ZoneBuilder, ZoneData};
+use crate::zonefile::record::Parsed;
+
+/// Makes the zone of `parsed`, whose records are grouped by owner and type and lie in the zone.
+///
+/// # Errors
+/// The zone has no SOA at its apex or does not fit a block; `check` finds these first and says where.
+pub fn build(apex: &Name, parsed: &Parsed, key: &HashKey) -> Result<ZoneData, BuildError> {
+    let mut builder = ZoneBuilder::new(apex, key);
+    for r in &parsed.records {
+        builder.push(parsed.owner(r), r.owner_hash, r.rtype, r.ttl, parsed.rdata(r));
+    }
+    builder.finish()
+}
