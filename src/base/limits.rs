@@ -18,8 +18,12 @@ pub const HOPS_MAX: usize = 10;
 pub const EDE_TEXT_MAX: usize = 200;
 /// Depth of nested `$INCLUDE`.
 pub const INCLUDE_DEPTH: usize = 10;
+/// Files that one zone may include, each time counted: 16 bits number them.
+pub const INCLUDES_MAX: usize = 10_000;
 /// Octets of all texts of one zone together, includes counted each time they are read.
 pub const ZONE_TEXT_MAX: usize = 1 << 30;
+/// Octets of the names and data of one zone: 32-bit offsets with room to spare.
+pub const ZONE_ARENA_MAX: usize = 1 << 31;
 /// Records that all `$GENERATE` lines of one zone may make.
 pub const GENERATE_MAX: usize = 1_000_000;
 /// Findings kept of one zone: the rest is counted, so that a wrong file cannot fill memory or log.

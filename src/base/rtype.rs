@@ -18,6 +18,7 @@ pub const DS: RType = 43;
 pub const RRSIG: RType = 46;
 pub const NSEC: RType = 47;
 pub const DNSKEY: RType = 48;
+pub const TLSA: RType = 52;
 pub const SVCB: RType = 64;
 pub const HTTPS: RType = 65;
 pub const TKEY: RType = 249;

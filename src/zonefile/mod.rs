@@ -1,6 +1,39 @@
 //! Floor 3: master-file text to records, findings and zone data (RFC 1035 §5).
 
+mod advice;
 pub mod build;
+mod check;
+mod directive;
 pub mod filename;
 pub mod finding;
+mod generate;
+mod include;
+mod lexer;
+mod names;
+mod normal;
+mod parse;
 pub mod record;
+mod render;
+mod tags;
+mod targets;
+mod ttl;
+
+pub use include::{Include, NoIncludes};
+pub use render::{Colour, Renderer, Shown};
+
+use crate::base::hash::HashKey;
+use crate::base::name::Name;
+use finding::Source;
+use record::Parsed;
+
+/// Reads the zone `apex` from a text and all it includes, and checks it. The records of what comes
+/// back make a zone if it has no errors.
+pub fn read(apex: &Name, source: Source, include: &mut dyn Include, key: &HashKey) -> Parsed {
+    let (mut parsed, mut findings, broken) = parse::Parser::new(apex, include, key).read(source);
+    normal::normalise(&mut parsed, apex.as_wire(), &mut findings);
+    check::check(&parsed, apex.as_wire(), key, broken, &mut findings);
+    parsed.errors = findings.errors;
+    parsed.warnings = findings.warnings;
+    (parsed.findings, parsed.findings_left_out) = findings.finish();
+    parsed
+}

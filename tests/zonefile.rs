@@ -1,0 +1,206 @@
+//! Zone files to records and findings: golden files, and texts nobody would write.
+//!
+//! `tests/golden/zonefile/{good,bad}/*.zone` are read as zones (of `example.com`, unless the first
+//! line is `; apex NAME`); what comes out is compared with the `.txt` beside them. `BLESS=1`
+//! rewrites those.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bailiwick::base::hash::HashKey;
+use bailiwick::base::name::{Name, Text};
+use bailiwick::rdata;
+use bailiwick::zonefile::finding::Source;
+use bailiwick::zonefile::record::Parsed;
+use bailiwick::zonefile::{Colour, Include, NoIncludes, Renderer, read};
+use proptest::prelude::*;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/zonefile")
+}
+
+fn key() -> HashKey {
+    HashKey::new(*b"0123456789abcdef")
+}
+
+/// Opens files beside the zone files.
+struct Beside(PathBuf);
+
+impl Include for Beside {
+    fn open(&mut self, path: &str, _from: &str) -> Result<Source, String> {
+        let text = fs::read(self.0.join(path)).map_err(|_| "no such file".to_owned())?;
+        Ok(Source { path: path.to_owned(), text: text.into() })
+    }
+}
+
+/// All that a person sees of a parsed text: findings, then records in the order of the file.
+fn show(parsed: &Parsed) -> String {
+    let mut out = String::new();
+    let renderer = Renderer::new(&parsed.sources);
+    for finding in &parsed.findings {
+        renderer.write(finding, Colour::Plain, &mut out);
+    }
+    if parsed.findings_left_out > 0 {
+        writeln!(out, "{} findings left out", parsed.findings_left_out).unwrap();
+    }
+    writeln!(out, "{} errors, {} warnings", parsed.errors, parsed.warnings).unwrap();
+    let mut records = parsed.records.clone();
+    records.sort_by_key(|r| (r.place, r.rdata_at));
+    if records.len() > 50 {
+        writeln!(out, "the first 50 of {} records:", records.len()).unwrap();
+    }
+    for r in records.into_iter().take(50) {
+        let mut data = String::new();
+        rdata::to_text(r.rtype, parsed.rdata(&r), &mut data);
+        let (owner, rtype) = (Text(parsed.owner(&r)), rdata::type_text(r.rtype));
+        if data.chars().count() > 120 {
+            data = data.chars().take(120).chain(['…']).collect();
+        }
+        writeln!(out, "{owner} {} {rtype} {data}", r.ttl).unwrap();
+    }
+    out
+}
+
+fn check_folder(folder: &str) {
+    let folder = golden().join(folder);
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "zone"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for path in files {
+        let text = fs::read(&path).unwrap();
+        let first_line = text.split(|&b| b == b'\n').next().unwrap();
+        let first_line = String::from_utf8_lossy(first_line).into_owned();
+        let apex = first_line.strip_prefix("; apex ").map_or("example.com", str::trim);
+        let apex = Name::from_text(apex).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let source = Source { path: name.clone(), text: text.into() };
+        let parsed = read(&apex, source, &mut Beside(folder.clone()), &key());
+        let is_bad = folder.ends_with("bad");
+        assert_eq!(parsed.has_errors(), is_bad, "{name}:\n{}", show(&parsed));
+        let shown = show(&parsed);
+        let expected = path.with_extension("txt");
+        if bless {
+            fs::write(&expected, &shown).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
+            wrong.push(format!("{name} gives:\n{shown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nBLESS=1 accepts this", wrong.join("\n"));
+}
+
+#[test]
+fn good_files() {
+    check_folder("good");
+}
+
+#[test]
+fn bad_files() {
+    check_folder("bad");
+}
+
+fn read_text(text: &[u8]) -> Parsed {
+    let apex = Name::from_text("example.com").unwrap();
+    let source = Source { path: "example.com.zone".to_owned(), text: text.into() };
+    let parsed = read(&apex, source, &mut NoIncludes, &key());
+    show(&parsed);
+    let renderer = Renderer::new(&parsed.sources);
+    for finding in &parsed.findings {
+        renderer.write(finding, Colour::Ansi, &mut String::new());
+        serde_json::to_string(&renderer.show(finding)).unwrap();
+    }
+    parsed
+}
+
+/// Pieces that texts are made of, so that random ones get somewhere.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "@",
+        "www",
+        "a.b",
+        "*",
+        "example.com.",
+        ".",
+        "\\065",
+        "\\",
+        "\\.",
+        "_sip._tcp",
+        "IN",
+        "CH",
+        "300",
+        "1h30m",
+        "99999999999",
+        "A",
+        "AAAA",
+        "NS",
+        "CNAME",
+        "DNAME",
+        "ALIAS",
+        "MX",
+        "SOA",
+        "TXT",
+        "SRV",
+        "HTTPS",
+        "TYPE65280",
+        "TYPE5",
+        "RRSIG",
+        "\\#",
+        "4",
+        "c0000201",
+        "192.0.2.1",
+        "2001:db8::1",
+        "10",
+        "0",
+        "alpn=\"h2,h3\"",
+        "alpn=\"",
+        "$ORIGIN",
+        "$TTL",
+        "$INCLUDE",
+        "$GENERATE",
+        "1-3",
+        "0-10/2",
+        "$",
+        "${0,3,x}",
+        "host${1,2,n}",
+        "$X",
+        "; bw-flatten",
+        "; cf_tags=a:\"b,cf-flatten-cname",
+        "ns hostmaster 1 2 3 4 5",
+    ];
+    prop_oneof![
+        8 => proptest::sample::select(words.to_vec()).prop_map(|w| w.as_bytes().to_vec()),
+        6 => proptest::sample::select(vec![" ", "\n", "\t", "\r\n", "(", ")", "\"", "\n "])
+            .prop_map(|w| w.as_bytes().to_vec()),
+        1 => proptest::collection::vec(any::<u8>(), 0..8),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_read(text in proptest::collection::vec(any::<u8>(), 0..400)) {
+        read_text(&text);
+    }
+
+    #[test]
+    fn any_words_are_read(pieces in proptest::collection::vec(piece(), 0..120)) {
+        let mut text = Vec::new();
+        for piece in pieces {
+            text.extend(piece);
+            if text.len() % 3 > 0 {
+                text.push(b' ');
+            }
+        }
+        let parsed = read_text(&text);
+        for r in &parsed.records {
+            prop_assert!(parsed.owner(r).ends_with(b"\x07example\x03com\0"));
+            prop_assert!(rdata::check_wire(r.rtype, parsed.rdata(r)).is_ok());
+        }
+        prop_assert!(parsed.errors + parsed.warnings >= parsed.findings.len());
+    }
+}
