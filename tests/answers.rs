@@ -1,0 +1,307 @@
+//! Questions against small worlds, decoded by `explain`'s reader: the engine and the encoder together.
+
+use bailiwick::base::hash::HashKey;
+use bailiwick::base::id::{AccountId, ZoneId};
+use bailiwick::base::name::Name;
+use bailiwick::base::rtype;
+use bailiwick::base::time::UnixTime;
+use bailiwick::explain::{self, Reply};
+use bailiwick::model::catalog::{Catalog, Zone};
+use bailiwick::model::grant::{Grant, GrantState, GrantTable, Trusts};
+use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
+use bailiwick::model::snapshot::Snapshot;
+use bailiwick::model::zone::ZoneBuilder;
+use bailiwick::rdata::{self, Token, Tokens};
+
+struct Words<'a>(Vec<&'a str>, usize);
+
+impl<'a> Tokens<'a> for Words<'a> {
+    fn next(&mut self) -> Option<Token<'a>> {
+        let token = self.peek();
+        self.1 += 1;
+        token
+    }
+
+    fn peek(&mut self) -> Option<Token<'a>> {
+        let text = self.0.get(self.1)?.as_bytes();
+        Some(Token { text, quoted: false, at: 0, len: 1 })
+    }
+
+    fn end_at(&self) -> u32 {
+        0
+    }
+}
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn name(text: &str) -> Name {
+    Name::from_text(text).unwrap()
+}
+
+/// A zone from lines `owner ttl type rdata`, with SOA (TTL 300, minimum 60) and NS added.
+fn zone(key: &HashKey, id: u32, account: u32, apex: &str, lines: &[&str]) -> Zone {
+    let apex = name(apex);
+    let mut all = vec!["@ 300 SOA ns1 hostmaster 7 7200 900 1209600 60", "@ 3600 NS ns1"];
+    all.extend(lines);
+    let mut records: Vec<(Vec<u8>, u16, u32, Vec<u8>)> = Vec::new();
+    for line in all {
+        let mut words = line.split(' ');
+        let owner = match words.next().unwrap() {
+            "@" => apex.clone(),
+            front => name(&format!("{front}.{apex}")),
+        };
+        let ttl = words.next().unwrap().parse().unwrap();
+        let mut rtype = rdata::type_from_text(words.next().unwrap().as_bytes()).unwrap();
+        let mut wire = Vec::new();
+        let mut rest = Words(words.collect(), 0);
+        rdata::from_text(rtype, &mut rest, apex.as_wire(), &mut wire).unwrap();
+        if rtype == rtype::CNAME && owner == apex {
+            rtype = rtype::ALIAS;
+        }
+        records.push((owner.as_wire().to_vec(), rtype, ttl, wire));
+    }
+    records.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let mut builder = ZoneBuilder::new(&apex, key);
+    for (owner, rtype, ttl, wire) in &records {
+        builder.push(owner, key.name(owner), *rtype, *ttl, wire);
+    }
+    Zone {
+        id: ZoneId(id),
+        account: AccountId(account),
+        on_violation: OnViolation::Refuse,
+        cross_account: CrossAccount::Granted,
+        flatten: FlattenMode::Apex,
+        data: builder.finish().unwrap(),
+    }
+}
+
+fn world(zones: &[(u32, &str, &[&str])]) -> Snapshot {
+    let key = HashKey::new([5; 16]);
+    let mut snapshot = Snapshot::empty(key);
+    let zones = zones.iter().zip(1..);
+    let zones = zones.map(|(&(account, apex, lines), id)| zone(&key, id, account, apex, lines));
+    snapshot.catalog = Catalog::build(key, zones.collect());
+    snapshot
+}
+
+fn grant(snapshot: &mut Snapshot, hostname: &str, zone: u32, state: GrantState) {
+    let wildcard = hostname.starts_with("*.");
+    let hostname = name(hostname.trim_start_matches("*."));
+    let hash = snapshot.key.name(hostname.as_wire());
+    snapshot.grants.put(hash, Grant { hostname, wildcard, zone: ZoneId(zone), state });
+}
+
+fn ask(snapshot: &Snapshot, owner: &str, rtype: &str) -> Reply {
+    let rtype = rdata::type_from_text(rtype.as_bytes()).unwrap();
+    explain::explain(snapshot, &name(owner), rtype, NOW, &|a| a.to_string()).answer.unwrap()
+}
+
+/// `RCODE [aa] | answer | authority | additional`, each RR as `name ttl type data`.
+fn line(reply: &Reply) -> String {
+    let rrs = |rrs: &[explain::Rr]| {
+        let rrs = rrs.iter().map(|r| format!("{} {} {} {}", r.name, r.ttl, r.rtype, r.data));
+        rrs.collect::<Vec<_>>().join(", ")
+    };
+    let aa = if reply.flags.contains(&"aa") { " aa" } else { "" };
+    let (an, ns, ar) = (rrs(&reply.answer), rrs(&reply.authority), rrs(&reply.additional));
+    format!("{}{aa} | {an} | {ns} | {ar}", reply.rcode)
+}
+
+fn expect(snapshot: &Snapshot, cases: &[(&str, &str, &str)]) {
+    for (owner, rtype, want) in cases {
+        let got = line(&ask(snapshot, owner, rtype));
+        assert_eq!(&got.replace(SOA, "SOA!"), want, "{owner} {rtype}");
+    }
+}
+
+const SOA: &str =
+    "example.com 60 SOA ns1.example.com. hostmaster.example.com. 7 7200 900 1209600 60";
+
+#[test]
+fn one_zone() {
+    let w = world(&[(
+        1,
+        "example.com",
+        &[
+            "ns1 300 A 192.0.2.1",
+            "www 300 A 192.0.2.10",
+            "www 300 AAAA 2001:db8::10",
+            "mail 300 MX 10 www",
+            "c 100 CNAME d",
+            "d 200 CNAME www",
+            "*.wild 300 A 192.0.2.77",
+            "txtonly.wild 300 TXT x",
+            "a.b.wild 300 A 192.0.2.78",
+            "sub 300 NS ns.sub",
+            "sub 300 NS ns1",
+            "ns.sub 300 A 192.0.2.53",
+            "tosub 300 CNAME x.sub",
+            "out 300 CNAME www.example.org.",
+            "dn 300 DNAME www.example.org.",
+            "dl 300 DNAME wild",
+            "loop1 300 CNAME loop2",
+            "loop2 300 CNAME loop1",
+        ],
+    )]);
+    expect(
+        &w,
+        &[
+            ("www.example.com", "A", "NOERROR aa | www.example.com 300 A 192.0.2.10 |  | "),
+            ("www.example.com", "TXT", "NOERROR aa |  | SOA! | "),
+            ("nx.example.com", "A", "NXDOMAIN aa |  | SOA! | "),
+            (
+                "mail.example.com",
+                "MX",
+                "NOERROR aa | mail.example.com 300 MX 10 www.example.com. |  | ",
+            ),
+            (
+                "c.example.com",
+                "A",
+                "NOERROR aa | c.example.com 100 CNAME d.example.com., d.example.com 200 CNAME \
+                 www.example.com., www.example.com 300 A 192.0.2.10 |  | ",
+            ),
+            ("c.example.com", "CNAME", "NOERROR aa | c.example.com 100 CNAME d.example.com. |  | "),
+            (
+                "x.y.wild.example.com",
+                "A",
+                "NOERROR aa | x.y.wild.example.com 300 A 192.0.2.77 |  | ",
+            ),
+            ("txtonly.wild.example.com", "A", "NOERROR aa |  | SOA! | "),
+            ("b.wild.example.com", "A", "NOERROR aa |  | SOA! | "),
+            ("y.b.wild.example.com", "A", "NXDOMAIN aa |  | SOA! | "),
+            (
+                "under.sub.example.com",
+                "A",
+                "NOERROR |  | sub.example.com 300 NS ns.sub.example.com., sub.example.com 300 NS \
+                 ns1.example.com. | ns.sub.example.com 300 A 192.0.2.53, ns1.example.com 300 A 192.0.2.1",
+            ),
+            ("sub.example.com", "DS", "NOERROR aa |  | SOA! | "),
+            (
+                "tosub.example.com",
+                "A",
+                "NOERROR aa | tosub.example.com 300 CNAME x.sub.example.com. | sub.example.com 300 \
+                 NS ns.sub.example.com., sub.example.com 300 NS ns1.example.com. | \
+                 ns.sub.example.com 300 A 192.0.2.53, ns1.example.com 300 A 192.0.2.1",
+            ),
+            (
+                "out.example.com",
+                "A",
+                "NOERROR aa | out.example.com 300 CNAME www.example.org. |  | ",
+            ),
+            (
+                "a.dn.example.com",
+                "A",
+                "NOERROR aa | dn.example.com 300 DNAME www.example.org., a.dn.example.com 300 \
+                 CNAME a.www.example.org. |  | ",
+            ),
+            (
+                "a.dl.example.com",
+                "A",
+                "NOERROR aa | dl.example.com 300 DNAME wild.example.com., a.dl.example.com 300 \
+                 CNAME a.wild.example.com., a.wild.example.com 300 A 192.0.2.77 |  | ",
+            ),
+            ("loop1.example.com", "A", "SERVFAIL |  |  | "),
+            ("other.test", "A", "REFUSED |  |  | "),
+        ],
+    );
+    assert_eq!(ask(&w, "loop1.example.com", "A").ede.unwrap().code, 0);
+    assert_eq!(ask(&w, "other.test", "A").ede.unwrap().code, 20);
+}
+
+#[test]
+fn crossing() {
+    let mut w = world(&[
+        (
+            1,
+            "example.com",
+            &[
+                "app 300 CNAME t.example.net.",
+                "rogue 3600 CNAME t.example.net.",
+                "@ 3600 CNAME t.example.net.",
+                "far 300 CNAME mid.example.org.",
+                "x.wild 300 CNAME t.example.net.",
+                "h 300 HTTPS 1 t.example.net.",
+                "d 300 DNAME example.net.",
+            ],
+        ),
+        (2, "example.net", &["t 3600 A 203.0.113.10"]),
+        (3, "example.org", &["mid 300 CNAME t.example.net."]),
+    ]);
+    let denied = "1014 CNAME cross-user banned: ";
+    grant(&mut w, "app.example.com", 2, GrantState::Active);
+    grant(&mut w, "far.example.com", 3, GrantState::Active);
+    grant(&mut w, "*.wild.example.com", 2, GrantState::Active);
+    expect(
+        &w,
+        &[
+            (
+                "app.example.com",
+                "A",
+                "NOERROR aa | app.example.com 300 CNAME t.example.net., t.example.net 300 A \
+                 203.0.113.10 |  | ",
+            ),
+            ("rogue.example.com", "A", "REFUSED |  |  | "),
+            ("rogue.example.com", "CNAME", "REFUSED |  |  | "),
+            ("rogue.example.com", "ANY", "REFUSED |  |  | "),
+            ("example.com", "A", "REFUSED |  |  | "),
+            ("example.com", "MX", "NOERROR aa |  | SOA! | "),
+            ("far.example.com", "A", "REFUSED |  |  | "),
+            ("h.example.com", "HTTPS", "REFUSED |  |  | "),
+            ("h.example.com", "A", "NOERROR aa |  | SOA! | "),
+            ("t.d.example.com", "A", "REFUSED |  |  | "),
+            ("d.example.com", "DNAME", "REFUSED |  |  | "),
+            (
+                "x.wild.example.com",
+                "A",
+                "NOERROR aa | x.wild.example.com 300 CNAME t.example.net., t.example.net 300 A \
+                 203.0.113.10 |  | ",
+            ),
+        ],
+    );
+    let text = |w: &Snapshot, n: &str| ask(w, n, "A").ede.unwrap().text;
+    assert_eq!(
+        text(&w, "rogue.example.com"),
+        format!("{denied}rogue.example.com -> t.example.net")
+    );
+    // The denied edge starts in account 3: only the query name is told.
+    assert_eq!(text(&w, "far.example.com"), format!("{denied}far.example.com"));
+    w.trusts = Trusts::build(vec![(AccountId(2), AccountId(3))]);
+    assert_eq!(ask(&w, "far.example.com", "A").answer.len(), 3);
+    // A grant for an alias opens the edges it hides.
+    grant(&mut w, "example.com", 2, GrantState::Active);
+    expect(&w, &[("example.com", "A", "NOERROR aa | example.com 300 A 203.0.113.10 |  | ")]);
+    grant(&mut w, "example.com", 2, GrantState::Withdrawn(NOW));
+    expect(&w, &[("example.com", "A", "NOERROR aa |  | SOA! | ")]);
+    grant(&mut w, "example.com", 2, GrantState::Withdrawn(UnixTime(NOW.0 - 7 * 86_400)));
+    expect(&w, &[("example.com", "A", "REFUSED |  |  | ")]);
+    // A blocked exact name is denied under an active wildcard.
+    grant(&mut w, "x.wild.example.com", 2, GrantState::Blocked);
+    expect(&w, &[("x.wild.example.com", "A", "REFUSED |  |  | ")]);
+    grant(&mut w, "*.d.example.com", 2, GrantState::Active);
+    assert_eq!(ask(&w, "t.d.example.com", "A").answer.len(), 3);
+    w.grants = GrantTable::default();
+    expect(&w, &[("t.d.example.com", "A", "REFUSED |  |  | ")]);
+}
+
+/// A DNAME above somebody else's zone must not be shown: resolvers would make names from it without asking.
+#[test]
+fn dname_over_foreign_zones_is_withheld() {
+    let w = world(&[
+        (1, "example.com", &["d 300 DNAME test."]),
+        (1, "own.test", &["www 300 A 192.0.2.1"]),
+        (2, "victim.test", &["www 300 A 203.0.113.1"]),
+    ]);
+    expect(
+        &w,
+        &[
+            (
+                "www.own.d.example.com",
+                "A",
+                "NOERROR aa | www.own.d.example.com 300 CNAME www.own.test., www.own.test 300 A \
+                 192.0.2.1 |  | ",
+            ),
+            ("www.victim.d.example.com", "A", "REFUSED |  |  | "),
+            ("d.example.com", "DNAME", "NOERROR aa |  | SOA! | "),
+        ],
+    );
+}
