@@ -8,4 +8,6 @@
 //! they are walked, before anything of the target is read; grants do not travel; doubt denies.
 
 pub mod judge;
+pub mod ownership;
+pub mod tree;
 pub mod verdict;

@@ -1,0 +1,278 @@
+//! Held names as a tree: who holds a name, what is the nearest held name above it, what are those right below it.
+//!
+//! Every step is one hash look-up a label; nothing is ever scanned, among a million names either.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::id::AccountId;
+use crate::base::name;
+
+/// Names with their holders. Wire names, lower case.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// Every held name, and every name between one and the root, by its node.
+    index: HashMap<Arc<[u8]>, u32>,
+    nodes: Vec<Node>,
+    /// Nodes that are not used.
+    free: Vec<u32>,
+}
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Node {
+    name: Arc<[u8]>,
+    holder: Option<AccountId>,
+    parent: u32,
+    first_child: u32,
+    /// Siblings.
+    next: u32,
+    previous: u32,
+}
+
+/// A held name and its holder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holding<'a> {
+    pub name: &'a [u8],
+    pub holder: AccountId,
+}
+
+impl Tree {
+    /// Who holds exactly `name`.
+    pub fn holder(&self, name: &[u8]) -> Option<AccountId> {
+        self.nodes[*self.index.get(name)? as usize].holder
+    }
+
+    /// The nearest held name strictly above `name`.
+    pub fn above(&self, name: &[u8]) -> Option<Holding<'_>> {
+        let mut rest = name::parent(name);
+        while let Some(above) = rest {
+            if let Some(&at) = self.index.get(above) {
+                // From here on the tree has every name up to the root.
+                return self.held_from(at);
+            }
+            rest = name::parent(above);
+        }
+        None
+    }
+
+    fn held_from(&self, mut at: u32) -> Option<Holding<'_>> {
+        while at != NONE {
+            let node = &self.nodes[at as usize];
+            if let Some(holder) = node.holder {
+                return Some(Holding { name: &node.name, holder });
+            }
+            at = node.parent;
+        }
+        None
+    }
+
+    /// The held names strictly below `name` with no held name between.
+    pub fn below(&self, name: &[u8]) -> impl Iterator<Item = Holding<'_>> {
+        let mut open = match self.index.get(name) {
+            Some(&at) => vec![self.nodes[at as usize].first_child],
+            None => Vec::new(),
+        };
+        std::iter::from_fn(move || {
+            while let Some(at) = open.pop() {
+                if at == NONE {
+                    continue;
+                }
+                let node = &self.nodes[at as usize];
+                open.push(node.next);
+                match node.holder {
+                    Some(holder) => return Some(Holding { name: &node.name, holder }),
+                    None => open.push(node.first_child),
+                }
+            }
+            None
+        })
+    }
+
+    /// `holder` holds `name` from now on.
+    pub fn insert(&mut self, name: &[u8], holder: AccountId) {
+        let at = self.node(name);
+        self.nodes[at as usize].holder = Some(holder);
+    }
+
+    /// Nobody holds `name` any more.
+    pub fn remove(&mut self, name: &[u8]) {
+        let Some(&at) = self.index.get(name) else { return };
+        self.nodes[at as usize].holder = None;
+        self.prune(at);
+    }
+
+    /// The node of `name`, made with all above it if it is missing.
+    fn node(&mut self, name: &[u8]) -> u32 {
+        if let Some(&at) = self.index.get(name) {
+            return at;
+        }
+        let parent = match name::parent(name) {
+            Some(above) => self.node(above),
+            None => NONE,
+        };
+        let next = match self.nodes.get(parent as usize) {
+            Some(parent) => parent.first_child,
+            None => NONE,
+        };
+        let name: Arc<[u8]> = name.into();
+        let node = Node {
+            name: Arc::clone(&name),
+            holder: None,
+            parent,
+            first_child: NONE,
+            next,
+            previous: NONE,
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.nodes[at as usize] = node;
+                at
+            }
+            None => {
+                self.nodes.push(node);
+                u32::try_from(self.nodes.len() - 1).expect("fewer names than fit in memory")
+            }
+        };
+        if let Some(parent) = self.nodes.get_mut(parent as usize) {
+            parent.first_child = at;
+        }
+        if let Some(next) = self.nodes.get_mut(next as usize) {
+            next.previous = at;
+        }
+        self.index.insert(name, at);
+        at
+    }
+
+    /// Drops the node and those above it that hold nothing and lead to nothing.
+    fn prune(&mut self, mut at: u32) {
+        while let Some(node) = self.nodes.get(at as usize) {
+            if node.holder.is_some() || node.first_child != NONE {
+                return;
+            }
+            let (parent, next, previous) = (node.parent, node.next, node.previous);
+            self.index.remove(&node.name);
+            match self.nodes.get_mut(previous as usize) {
+                Some(previous) => previous.next = next,
+                None => {
+                    if let Some(parent) = self.nodes.get_mut(parent as usize) {
+                        parent.first_child = next;
+                    }
+                }
+            }
+            if let Some(next) = self.nodes.get_mut(next as usize) {
+                next.previous = previous;
+            }
+            self.free.push(at);
+            at = parent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::name::Name;
+
+    fn n(text: &str) -> Name {
+        Name::from_text(text).unwrap()
+    }
+
+    #[test]
+    fn holder_above_below() {
+        let mut tree = Tree::default();
+        for (name, holder) in
+            [("example", 1), ("a.b.example", 2), ("c.a.b.example", 3), ("d.example", 1), ("x", 4)]
+        {
+            tree.insert(n(name).as_wire(), AccountId(holder));
+        }
+        assert_eq!(tree.holder(n("a.b.example").as_wire()), Some(AccountId(2)));
+        assert_eq!(tree.holder(n("b.example").as_wire()), None);
+        assert_eq!(tree.above(n("a.b.example").as_wire()).unwrap().name, n("example").as_wire());
+        assert_eq!(tree.above(n("q.c.a.b.example").as_wire()).unwrap().holder, AccountId(3));
+        assert_eq!(tree.above(n("example").as_wire()), None);
+        assert_eq!(tree.above(n(".").as_wire()), None);
+        let below = |name: &str| {
+            let mut all: Vec<_> = tree.below(n(name).as_wire()).map(|h| h.holder.0).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(below("example"), [1, 2]);
+        assert_eq!(below("b.example"), [2]);
+        assert_eq!(below("."), [1, 4]);
+        assert!(below("nothing").is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_behind() {
+        let mut tree = Tree::default();
+        for round in 0..3 {
+            tree.insert(n("a.b.c").as_wire(), AccountId(round));
+            tree.insert(n("b.c").as_wire(), AccountId(round));
+            tree.insert(n(".").as_wire(), AccountId(round));
+            tree.remove(n("a.b.c").as_wire());
+            tree.remove(n("missing").as_wire());
+            assert_eq!(tree.holder(n("b.c").as_wire()), Some(AccountId(round)));
+            tree.remove(n("b.c").as_wire());
+            tree.remove(n(".").as_wire());
+            assert!(tree.index.is_empty());
+            assert_eq!(tree.free.len(), tree.nodes.len());
+        }
+        assert_eq!(tree.nodes.len(), 4);
+    }
+
+    proptest! {
+        /// Against a plain map, whatever is put in and taken out.
+        #[test]
+        fn agrees_with_a_plain_map(
+            steps in prop::collection::vec(("([a-c]\\.){0,4}", 0u32..4), 1..60),
+            asked in prop::collection::vec("([a-c]\\.){0,5}", 1..10),
+        ) {
+            let of = |text: &str| n(if text.is_empty() { "." } else { text });
+            let mut tree = Tree::default();
+            let mut plain = BTreeMap::new();
+            for (text, holder) in &steps {
+                let name = of(text);
+                if *holder == 0 {
+                    tree.remove(name.as_wire());
+                    plain.remove(&name);
+                } else {
+                    tree.insert(name.as_wire(), AccountId(*holder));
+                    plain.insert(name, *holder);
+                }
+            }
+            for text in &asked {
+                let name = of(text);
+                let holder = tree.holder(name.as_wire()).map(|a| a.0);
+                prop_assert_eq!(holder, plain.get(&name).copied());
+                let above = plain
+                    .keys()
+                    .filter(|k| name.is_within(k) && **k != name)
+                    .max_by_key(|k| k.label_count());
+                prop_assert_eq!(
+                    tree.above(name.as_wire()).map(|h| h.name),
+                    above.map(|k| k.as_wire())
+                );
+                let mut below: Vec<&[u8]> = tree.below(name.as_wire()).map(|h| h.name).collect();
+                below.sort();
+                let strictly_below = |k: &Name, above: &Name| k.is_within(above) && k != above;
+                let mut expected: Vec<&[u8]> = plain
+                    .keys()
+                    .filter(|k| strictly_below(k, &name))
+                    .filter(|k| {
+                        !plain.keys().any(|m| strictly_below(m, &name) && strictly_below(k, m))
+                    })
+                    .map(|k| k.as_wire())
+                    .collect();
+                expected.sort();
+                prop_assert_eq!(below, expected);
+            }
+        }
+    }
+}
