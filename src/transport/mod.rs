@@ -4,6 +4,7 @@ pub mod admission;
 mod connection;
 mod desk;
 pub mod mmsg;
+pub mod privileges;
 pub mod sockets;
 pub mod tcp;
 pub mod udp;
