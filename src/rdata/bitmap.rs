@@ -1,5 +1,6 @@
-//! Sets of RR types: the windows of NSEC and NSEC3 (RFC 4034 §4.1.2), and the one window of NXT
-//! (RFC 2535 §5.2).
+//! Sets of RR types: windows (RFC 4034 §4.1.2), and the one window of NXT (RFC 2535 §5.2).
+
+use std::fmt::Write;
 
 use super::check::{WireError, fixed};
 use super::scan::Scanner;
@@ -112,7 +113,7 @@ fn old(rdata: &[u8], at: usize) -> Result<usize, WireError> {
     }
 }
 
-/// Appends the types of a valid bitmap, a space before each. `None`: it has no text form.
+/// Appends the types of a valid bitmap. `None`: it has no text form.
 pub(super) fn print(field: &Field, bitmap: &[u8], out: &mut String) -> Option<()> {
     if matches!(field, Field::OldBitmap) {
         if bitmap.first().is_some_and(|first| first & 0x80 != 0) {
@@ -131,11 +132,11 @@ pub(super) fn print(field: &Field, bitmap: &[u8], out: &mut String) -> Option<()
 }
 
 fn push_types(window: u8, bits: &[u8], out: &mut String) {
-    use std::fmt::Write;
     for (at, octet) in bits.iter().enumerate() {
         for bit in (0..8).filter(|bit| octet & (0x80 >> bit) != 0) {
             let rtype = u16::from(window) << 8 | (at as u16) << 3 | bit;
-            write!(out, " {}", type_text(rtype)).expect("a String takes all writes");
+            let space = if out.ends_with(' ') || out.is_empty() { "" } else { " " };
+            write!(out, "{space}{}", type_text(rtype)).expect("a String takes all writes");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Whether octets are the data of a type: bounds, names uncompressed, values that have a meaning.
+//!
 //! Total on any octets.
 
 use std::fmt;
 
 use super::table::{Field, parts};
-use super::{bitmap, gateway, legacy, loc, octets, prefixes, svcb};
+use super::{bitmap, gateway, legacy, loc, octets, prefixes, svcb_wire};
 use crate::base::name::{self, NameError};
 use crate::base::rtype::RType;
 
@@ -104,7 +105,7 @@ pub(super) fn measure(field: &Field, rdata: &[u8], at: usize) -> Result<usize, W
             gateway::measure(field, rdata, at)
         }
         Field::Location => loc::measure(rdata, at),
-        Field::Params => svcb::measure(rdata, at),
+        Field::Params => svcb_wire::measure(rdata, at),
     }
 }
 

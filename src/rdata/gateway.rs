@@ -1,13 +1,13 @@
-//! Fields whose shape an earlier octet or length decides: gateways (RFC 4025, RFC 8777), host
-//! identities (RFC 8005).
+//! Gateways (RFC 4025, RFC 8777) and host identities (RFC 8005): an earlier octet tells the shape.
 
 use super::check::{WireError, a_name, fixed};
 use super::octets::{base64_word, hex_word, odd_digits};
-use super::scan::{Scanner, bad_ipv4, bad_ipv6};
+use super::scan::Scanner;
 use super::table::{Field, Part};
 use super::token::{FieldError, Tokens, shown};
 use super::value;
 use super::words;
+use super::wrong::{bad_ipv4, bad_ipv6};
 
 /// What a gateway type says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ fn identity(rdata: &[u8], at: usize) -> Result<(&[u8], &[u8]), WireError> {
 
 /// Appends such a field of checked rdata. `None`: it has no text form.
 pub(super) fn print(field: &Field, rdata: &[u8], at: usize, out: &mut String) -> Option<()> {
-    use super::octets::{push_base64, push_hex};
+    use super::encode::{push_base64, push_hex};
     use super::print::{push_ipv4, push_ipv6, push_name, push_number};
     match *field {
         Field::Gateway(by, mask) => match kind(rdata, by, mask) {

@@ -1,11 +1,12 @@
 //! Fields of types that only old zones have: WKS ports, NSAP and ATM addresses, A6.
 
 use super::check::{WireError, a_name, fixed};
-use super::scan::{Scanner, bad_ipv6};
+use super::scan::Scanner;
 use super::table::{Field, NameKind, Part};
 use super::token::{FieldError, Token, Tokens, shown};
 use super::value::{self, hex_digit};
 use super::words;
+use super::wrong::bad_ipv6;
 
 /// Octets of a bitmap of all ports.
 const PORTS: usize = 8192;
@@ -153,7 +154,7 @@ pub(super) fn measure(field: &Field, rdata: &[u8], at: usize) -> Result<usize, W
 
 /// Appends such a field of checked rdata. `None`: it has no text form.
 pub(super) fn print(field: &Field, rdata: &[u8], at: usize, out: &mut String) -> Option<()> {
-    use super::octets::push_hex;
+    use super::encode::push_hex;
     use super::print::{push_ipv6, push_name, push_number};
     let rest = rdata.get(at..)?;
     match field {

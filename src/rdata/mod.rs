@@ -1,5 +1,4 @@
-//! Floor 1: RR types and their data: text to wire and back, checks, canonical form, and where names
-//! lie.
+//! Floor 1: RR types and their data: text to wire and back, checks, canonical form, where names lie.
 //!
 //! One table (`table.rs`) says for each type which parts its data has; everything here is a walk
 //! over those parts, so a type is added by adding its line. Rdata is kept as on the wire with names
@@ -7,6 +6,7 @@
 
 mod bitmap;
 mod check;
+mod encode;
 mod gateway;
 mod legacy;
 mod line;
@@ -17,12 +17,14 @@ mod prefixes;
 mod print;
 mod scan;
 mod svcb;
+mod svcb_wire;
 mod table;
 mod token;
 mod types;
 mod unknown;
 mod value;
 mod words;
+mod wrong;
 
 pub use check::{WireError, WireFault, check_wire};
 pub use line::Line;

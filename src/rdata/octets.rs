@@ -1,7 +1,7 @@
-//! Fields that are plain octets in some notation: hexadecimal, base64, base32hex, digests, EUI
-//! addresses.
+//! Fields that are plain octets in some notation: hexadecimal, base64, digests, EUI addresses.
 
 use super::check::{WireError, fixed};
+use super::encode::{Base64, base32hex};
 use super::scan::Scanner;
 use super::table::{Field, Part};
 use super::token::{FieldError, Token, Tokens, shown};
@@ -163,66 +163,6 @@ pub(super) fn odd_digits(part: &Part, token: &Token) -> FieldError {
     )
 }
 
-/// Reads base64 that may be spread over words (RFC 4648 §4, padding demanded, unused bits zero).
-#[derive(Default)]
-struct Base64 {
-    bits: u32,
-    /// Characters of the group begun, padding included.
-    count: u8,
-    padding: u8,
-    /// Padding has ended the data.
-    ended: bool,
-}
-
-impl Base64 {
-    /// Whether all of the word could be taken.
-    fn word(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        text.iter().all(|b| self.character(*b, out).is_some())
-    }
-
-    fn character(&mut self, b: u8, out: &mut Vec<u8>) -> Option<()> {
-        if self.ended {
-            return None;
-        }
-        let value = if b == b'=' {
-            if self.count < 2 {
-                return None;
-            }
-            self.padding += 1;
-            0
-        } else {
-            if self.padding > 0 {
-                return None;
-            }
-            u32::from(base64_value(b)?)
-        };
-        self.bits = self.bits << 6 | value;
-        self.count += 1;
-        if self.count == 4 {
-            let octets = self.bits.to_be_bytes();
-            let kept = 3 - usize::from(self.padding);
-            if octets[1 + kept..].iter().any(|b| *b != 0) {
-                return None;
-            }
-            out.extend_from_slice(&octets[1..1 + kept]);
-            self.ended = self.padding > 0;
-            (self.bits, self.count) = (0, 0);
-        }
-        Some(())
-    }
-}
-
-fn base64_value(b: u8) -> Option<u8> {
-    match b {
-        b'A'..=b'Z' => Some(b - b'A'),
-        b'a'..=b'z' => Some(b - b'a' + 26),
-        b'0'..=b'9' => Some(b - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    }
-}
-
 /// Base64 up to the end, in as many words as it likes.
 fn base64_to_end<'a, T: Tokens<'a>>(
     scanner: &mut Scanner<'_, 'a, T>,
@@ -239,7 +179,7 @@ fn base64_to_end<'a, T: Tokens<'a>>(
         last = Some(token);
     }
     match last {
-        Some(token) if reader.count != 0 => Err(cut_base64(part, &token)),
+        Some(token) if !reader.is_whole() => Err(cut_base64(part, &token)),
         _ if scanner.out.len() - at < least => Err(scanner.missing(part)),
         _ => Ok(()),
     }
@@ -251,7 +191,7 @@ pub(super) fn base64_word(token: &Token, part: &Part, out: &mut Vec<u8>) -> Resu
     if !reader.word(token.text, out) {
         return Err(bad_base64(part, token));
     }
-    if reader.count != 0 { Err(cut_base64(part, token)) } else { Ok(()) }
+    if !reader.is_whole() { Err(cut_base64(part, token)) } else { Ok(()) }
 }
 
 #[cold]
@@ -298,25 +238,7 @@ fn hash<'a, T: Tokens<'a>>(
     let token = scanner.bare(part)?;
     let at = scanner.out.len();
     scanner.out.push(0);
-    let mut bits = 0u64;
-    let mut count = 0;
-    for &b in token.text {
-        let value = match b.to_ascii_lowercase() {
-            b @ b'0'..=b'9' => b - b'0',
-            b @ b'a'..=b'v' => b - b'a' + 10,
-            _ => return Err(bad_hash(&token, part)),
-        };
-        bits = bits << 5 | u64::from(value);
-        count += 5;
-        if count >= 8 {
-            count -= 8;
-            scanner.out.push((bits >> count) as u8);
-        }
-    }
-    // What is left must be less than a character and empty.
-    if count >= 5 || bits & ((1 << count) - 1) != 0 || token.text.is_empty() {
-        return Err(bad_hash(&token, part));
-    }
+    base32hex(token.text, scanner.out).ok_or_else(|| bad_hash(&token, part))?;
     prefix_length(scanner.out, at, part, &token)
 }
 
@@ -393,48 +315,5 @@ fn not_octets(token: &Token, part: &Part) -> FieldError {
         error.help("write `-` in place of `:`")
     } else {
         error
-    }
-}
-
-// ---- to text ----
-
-pub(super) fn push_hex(octets: &[u8], out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for b in octets {
-        out.push(char::from(DIGITS[usize::from(b >> 4)]));
-        out.push(char::from(DIGITS[usize::from(b & 15)]));
-    }
-}
-
-pub(super) fn push_base64(octets: &[u8], out: &mut String) {
-    const CHARACTERS: &[u8; 64] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for group in octets.chunks(3) {
-        let mut padded = [0u8; 4];
-        padded[1..1 + group.len()].copy_from_slice(group);
-        let bits = u32::from_be_bytes(padded);
-        for i in 0..4 {
-            if i <= group.len() {
-                out.push(char::from(CHARACTERS[(bits >> (18 - 6 * i) & 63) as usize]));
-            } else {
-                out.push('=');
-            }
-        }
-    }
-}
-
-pub(super) fn push_base32hex(octets: &[u8], out: &mut String) {
-    const CHARACTERS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
-    let (mut bits, mut count) = (0u32, 0);
-    for &b in octets {
-        bits = bits << 8 | u32::from(b);
-        count += 8;
-        while count >= 5 {
-            count -= 5;
-            out.push(char::from(CHARACTERS[(bits >> count & 31) as usize]));
-        }
-    }
-    if count > 0 {
-        out.push(char::from(CHARACTERS[(bits << (5 - count) & 31) as usize]));
     }
 }

@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::check::{check_wire, measure};
-use super::octets::{push_base32hex, push_base64, push_hex};
+use super::encode::{push_base32hex, push_base64, push_hex};
 use super::table::{Field, parts};
 use super::types::type_text;
-use super::{bitmap, gateway, legacy, loc, prefixes, svcb, unknown, value};
+use super::{bitmap, gateway, legacy, loc, prefixes, svcb_wire, unknown, value};
 use crate::base::name;
 use crate::base::rtype::RType;
 
@@ -114,7 +114,7 @@ fn part(field: &Field, rdata: &[u8], octets: &[u8], at: usize, out: &mut String)
             gateway::print(field, rdata, at, out)?;
         }
         Field::Location => loc::print(octets, out)?,
-        Field::Params => svcb::print(octets, out)?,
+        Field::Params => svcb_wire::print(octets, out)?,
         Field::Opaque => return None,
     }
     Some(())

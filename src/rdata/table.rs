@@ -3,8 +3,9 @@
 //! Reading, writing, checking, canonical form and name positions are all walks over these parts. A
 //! type that is not here is known by number only: its data is opaque (RFC 3597).
 
+use super::types;
 use super::words::{self, NONE, Words};
-use crate::base::rtype::{self, RType};
+use crate::base::rtype::RType;
 
 /// One part of a type's data: what the RFC calls it, and how it is written.
 pub(super) type Part = (&'static str, Field);
@@ -105,17 +106,18 @@ pub(super) enum NameKind {
 use Field::*;
 use NameKind::*;
 
-/// Parts of a type's data; `None`: known by number only.
-#[inline]
-pub(super) fn parts(rtype: RType) -> Option<&'static [Part]> {
-    /// Digests of DS: 20 octets of SHA-1, 32 of SHA-256, GOST (both) and SM3, 48 of SHA-384.
-    const DS: &[(u8, usize)] = &[(1, 20), (2, 32), (3, 32), (4, 48), (5, 32), (6, 32)];
-    Some(match rtype {
-        1 => &[("address", Ipv4)],
-        2 => &[("nameserver", Name(Classic))],
-        5 => &[("target", Name(Classic))],
-        3 | 4 | 7..=9 | 12 => &[("name", Name(Classic))],
-        6 => &[
+/// Digests of DS: 20 octets of SHA-1, 32 of SHA-256, GOST (both) and SM3, 48 of SHA-384.
+const DS: &[(u8, usize)] = &[(1, 20), (2, 32), (3, 32), (4, 48), (5, 32), (6, 32)];
+
+/// The table: types that share a layout, and the layout.
+pub(super) const TABLE: &[(&[&str], &[Part])] = &[
+    (&["A"], &[("address", Ipv4)]),
+    (&["NS"], &[("nameserver", Name(Classic))]),
+    (&["CNAME"], &[("target", Name(Classic))]),
+    (&["MD", "MF", "MB", "MG", "MR", "PTR"], &[("name", Name(Classic))]),
+    (
+        &["SOA"],
+        &[
             ("primary nameserver", Name(Classic)),
             ("mailbox", Name(Classic)),
             ("serial", U32),
@@ -124,20 +126,23 @@ pub(super) fn parts(rtype: RType) -> Option<&'static [Part]> {
             ("expire", Period),
             ("minimum", Period),
         ],
-        10 => &[("data", Opaque)],
-        11 => &[("address", Ipv4), ("protocol", U8(words::PROTOCOLS)), ("service", Ports)],
-        13 => &[("CPU", Text), ("operating system", Text)],
-        14 => &[("mailbox", Name(Classic)), ("error mailbox", Name(Classic))],
-        15 => &[("preference", U16(NONE)), ("mail server", Name(Classic))],
-        16 | 56 | 99 | 258 | 261..=263 => &[("text", Texts)],
-        17 => &[("mailbox", Name(Folded)), ("text name", Name(Folded))],
-        18 => &[("subtype", U16(NONE)), ("host", Name(Folded))],
-        19 => &[("PSDN address", Digits)],
-        20 => &[("ISDN address", Text), ("subaddress", TextMaybe)],
-        21 => &[("preference", U16(NONE)), ("host", Name(Folded))],
-        22 => &[("address", Nsap)],
-        23 => &[("name", Name(Plain))],
-        24 | 46 => &[
+    ),
+    (&["NULL"], &[("data", Opaque)]),
+    (&["WKS"], &[("address", Ipv4), ("protocol", U8(words::PROTOCOLS)), ("service", Ports)]),
+    (&["HINFO"], &[("CPU", Text), ("operating system", Text)]),
+    (&["MINFO"], &[("mailbox", Name(Classic)), ("error mailbox", Name(Classic))]),
+    (&["MX"], &[("preference", U16(NONE)), ("mail server", Name(Classic))]),
+    (&["TXT", "NINFO", "SPF", "AVC", "RESINFO", "WALLET", "CLA"], &[("text", Texts)]),
+    (&["RP"], &[("mailbox", Name(Folded)), ("text name", Name(Folded))]),
+    (&["AFSDB"], &[("subtype", U16(NONE)), ("host", Name(Folded))]),
+    (&["X25"], &[("PSDN address", Digits)]),
+    (&["ISDN"], &[("ISDN address", Text), ("subaddress", TextMaybe)]),
+    (&["RT"], &[("preference", U16(NONE)), ("host", Name(Folded))]),
+    (&["NSAP"], &[("address", Nsap)]),
+    (&["NSAP-PTR"], &[("name", Name(Plain))]),
+    (
+        &["SIG", "RRSIG"],
+        &[
             ("type covered", Type),
             ("algorithm", U8(words::ALGORITHMS)),
             ("labels", U8(NONE)),
@@ -148,30 +153,42 @@ pub(super) fn parts(rtype: RType) -> Option<&'static [Part]> {
             ("signer", Name(Folded)),
             ("signature", Base64(1)),
         ],
-        25 => &[
+    ),
+    (
+        &["KEY"],
+        &[
             ("flags", Flags(words::KEY_FLAGS)),
             ("protocol", U8(words::KEY_PROTOCOLS)),
             ("algorithm", U8(words::ALGORITHMS)),
             ("public key", KeyMaybe),
         ],
-        26 => &[
+    ),
+    (
+        &["PX"],
+        &[
             ("preference", U16(NONE)),
             ("RFC 822 domain", Name(Folded)),
             ("X.400 domain", Name(Folded)),
         ],
-        27 => &[("longitude", Text), ("latitude", Text), ("altitude", Text)],
-        28 => &[("address", Ipv6)],
-        29 => &[("location", Location)],
-        30 => &[("next name", Name(Folded)), ("types", OldBitmap)],
-        31 | 32 => &[("data", Hex(1))],
-        33 => &[
+    ),
+    (&["GPOS"], &[("longitude", Text), ("latitude", Text), ("altitude", Text)]),
+    (&["AAAA"], &[("address", Ipv6)]),
+    (&["LOC"], &[("location", Location)]),
+    (&["NXT"], &[("next name", Name(Folded)), ("types", OldBitmap)]),
+    (&["EID", "NIMLOC"], &[("data", Hex(1))]),
+    (
+        &["SRV"],
+        &[
             ("priority", U16(NONE)),
             ("weight", U16(NONE)),
             ("port", U16(NONE)),
             ("target", Name(Folded)),
         ],
-        34 => &[("address", Atma)],
-        35 => &[
+    ),
+    (&["ATMA"], &[("address", Atma)]),
+    (
+        &["NAPTR"],
+        &[
             ("order", U16(NONE)),
             ("preference", U16(NONE)),
             ("flags", Text),
@@ -179,49 +196,70 @@ pub(super) fn parts(rtype: RType) -> Option<&'static [Part]> {
             ("regular expression", Text),
             ("replacement", Name(Folded)),
         ],
-        36 => &[("preference", U16(NONE)), ("exchanger", Name(Folded))],
-        37 => &[
+    ),
+    (&["KX"], &[("preference", U16(NONE)), ("exchanger", Name(Folded))]),
+    (
+        &["CERT"],
+        &[
             ("certificate type", U16(words::CERTIFICATES)),
             ("key tag", U16(NONE)),
             ("algorithm", U8(words::ALGORITHMS)),
             ("certificate", Base64(1)),
         ],
-        38 => &[("prefix", A6)],
-        39 => &[("target", Name(Folded))],
-        40 => &[
+    ),
+    (&["A6"], &[("prefix", A6)]),
+    (&["DNAME"], &[("target", Name(Folded))]),
+    (
+        &["SINK"],
+        &[
             ("meaning", U8(NONE)),
             ("coding", U8(NONE)),
             ("subcoding", U8(NONE)),
             ("data", Base64(0)),
         ],
-        42 => &[("prefixes", Prefixes)],
-        43 | 59 | 32768 | 32769 => &[
+    ),
+    (&["APL"], &[("prefixes", Prefixes)]),
+    (
+        &["DS", "CDS", "TA", "DLV"],
+        &[
             ("key tag", U16(NONE)),
             ("algorithm", U8(words::ALGORITHMS)),
             ("digest type", U8(words::DIGESTS)),
             ("digest", Digest(3, DS)),
         ],
-        44 => &[
+    ),
+    (
+        &["SSHFP"],
+        &[
             ("algorithm", U8(NONE)),
             ("fingerprint type", U8(NONE)),
             ("fingerprint", Digest(1, &[(1, 20), (2, 32)])),
         ],
-        45 => &[
+    ),
+    (
+        &["IPSECKEY"],
+        &[
             ("precedence", U8(NONE)),
             ("gateway type", U8(NONE)),
             ("algorithm", U8(NONE)),
             ("gateway", Gateway(1, 0xFF)),
             ("public key", Base64(0)),
         ],
-        47 => &[("next name", Name(Plain)), ("types", Bitmap(1))],
-        48 | 57 | 60 => &[
+    ),
+    (&["NSEC"], &[("next name", Name(Plain)), ("types", Bitmap(1))]),
+    (
+        &["DNSKEY", "RKEY", "CDNSKEY"],
+        &[
             ("flags", U16(NONE)),
             ("protocol", U8(NONE)),
             ("algorithm", U8(words::ALGORITHMS)),
             ("public key", Base64(1)),
         ],
-        49 | 61 | 67 | 68 => &[("data", Base64(1))],
-        50 => &[
+    ),
+    (&["DHCID", "OPENPGPKEY", "HHIT", "BRID"], &[("data", Base64(1))]),
+    (
+        &["NSEC3"],
+        &[
             ("hash algorithm", U8(NONE)),
             ("flags", U8(NONE)),
             ("iterations", U16(NONE)),
@@ -229,53 +267,107 @@ pub(super) fn parts(rtype: RType) -> Option<&'static [Part]> {
             ("next hash", Hash),
             ("types", Bitmap(0)),
         ],
-        51 => &[
+    ),
+    (
+        &["NSEC3PARAM"],
+        &[
             ("hash algorithm", U8(NONE)),
             ("flags", U8(NONE)),
             ("iterations", U16(NONE)),
             ("salt", Salt),
         ],
-        52 | 53 => &[
+    ),
+    (
+        &["TLSA", "SMIMEA"],
+        &[
             ("certificate usage", U8(NONE)),
             ("selector", U8(NONE)),
             ("matching type", U8(NONE)),
             ("certificate data", Hex(1)),
         ],
-        55 => &[("host identity", HostIdentity), ("rendezvous server", Names(Plain))],
-        58 => &[("previous name", Name(Plain)), ("next name", Name(Plain))],
-        62 => &[("serial", U32), ("flags", U16(NONE)), ("types", Bitmap(0))],
-        63 => &[
+    ),
+    (&["HIP"], &[("host identity", HostIdentity), ("rendezvous server", Names(Plain))]),
+    (&["TALINK"], &[("previous name", Name(Plain)), ("next name", Name(Plain))]),
+    (&["CSYNC"], &[("serial", U32), ("flags", U16(NONE)), ("types", Bitmap(0))]),
+    (
+        &["ZONEMD"],
+        &[
             ("serial", U32),
             ("scheme", U8(NONE)),
             ("hash algorithm", U8(NONE)),
             ("digest", Digest(5, &[(1, 48), (2, 64)])),
         ],
-        64 | 65 => &[("priority", U16(NONE)), ("target", Name(Plain)), ("parameters", Params)],
-        66 => &[
+    ),
+    (
+        &["SVCB", "HTTPS"],
+        &[("priority", U16(NONE)), ("target", Name(Plain)), ("parameters", Params)],
+    ),
+    (
+        &["DSYNC"],
+        &[
             ("type", Type),
             ("scheme", U8(words::SCHEMES)),
             ("port", U16(NONE)),
             ("target", Name(Plain)),
         ],
-        104 | 106 => &[("preference", U16(NONE)), ("locator", Groups)],
-        105 => &[("preference", U16(NONE)), ("locator", Ipv4)],
-        107 => &[("preference", U16(NONE)), ("name", Name(Plain))],
-        108 => &[("address", Eui(6))],
-        109 => &[("address", Eui(8))],
-        256 => &[("priority", U16(NONE)), ("weight", U16(NONE)), ("target", Rest(1))],
-        257 => &[("flags", U8(NONE)), ("tag", Tag), ("value", Rest(0))],
-        259 => &[
+    ),
+    (&["NID", "L64"], &[("preference", U16(NONE)), ("locator", Groups)]),
+    (&["L32"], &[("preference", U16(NONE)), ("locator", Ipv4)]),
+    (&["LP"], &[("preference", U16(NONE)), ("name", Name(Plain))]),
+    (&["EUI48"], &[("address", Eui(6))]),
+    (&["EUI64"], &[("address", Eui(8))]),
+    (&["URI"], &[("priority", U16(NONE)), ("weight", U16(NONE)), ("target", Rest(1))]),
+    (&["CAA"], &[("flags", U8(NONE)), ("tag", Tag), ("value", Rest(0))]),
+    (
+        &["DOA"],
+        &[
             ("enterprise", U32),
             ("type", U32),
             ("location", U8(NONE)),
             ("media type", Text),
             ("data", Base64Maybe),
         ],
-        260 => &[("precedence", U8(NONE)), ("relay type", RelayType), ("relay", Gateway(1, 0x7F))],
-        264 => &[("node number", U64)],
-        rtype::ALIAS => &[("target", Name(Plain))],
-        _ => return None,
-    })
+    ),
+    (
+        &["AMTRELAY"],
+        &[("precedence", U8(NONE)), ("relay type", RelayType), ("relay", Gateway(1, 0x7F))],
+    ),
+    (&["IPN"], &[("node number", U64)]),
+    (&["ALIAS"], &[("target", Name(Plain))]),
+];
+
+/// Row of the table by type, for the types that stand close together.
+static ROWS: [u8; 320] = rows();
+const NO_ROW: u8 = u8::MAX;
+
+const fn rows() -> [u8; 320] {
+    let mut rows = [NO_ROW; 320];
+    let mut row = 0;
+    while row < TABLE.len() {
+        let mut i = 0;
+        while i < TABLE[row].0.len() {
+            let rtype = types::number(TABLE[row].0[i]) as usize;
+            if rtype < rows.len() {
+                rows[rtype] = row as u8;
+            }
+            i += 1;
+        }
+        row += 1;
+    }
+    rows
+}
+
+/// Parts of a type's data; `None`: known by number only.
+#[inline]
+pub(super) fn parts(rtype: RType) -> Option<&'static [Part]> {
+    match ROWS.get(usize::from(rtype)) {
+        Some(&NO_ROW) => None,
+        Some(&row) => Some(TABLE[usize::from(row)].1),
+        None => {
+            let name = types::name(rtype)?;
+            TABLE.iter().find(|(names, _)| names.contains(&name)).map(|(_, parts)| *parts)
+        }
+    }
 }
 
 impl Field {

@@ -1,5 +1,4 @@
-//! The words of a record's text, as the caller cut them, and what is said when one of them is
-//! wrong.
+//! The words of a record's text as the caller cut them, and what is said of a wrong one.
 
 use std::fmt::Write;
 

@@ -1,5 +1,6 @@
-//! RR types by name: mnemonics of the IANA registry and `TYPEnnn` (RFC 3597 §5), found by a table
-//! made at compile time.
+//! RR types by name: mnemonics of the IANA registry and `TYPEnnn` (RFC 3597 §5).
+//!
+//! Every record of a zone asks once, so the look-up is a hash table made at compile time.
 
 use std::fmt;
 
@@ -188,6 +189,32 @@ fn numbered(text: &[u8]) -> Option<RType> {
     RType::try_from(value).ok()
 }
 
+/// Mnemonic of a type, if it has one.
+pub(super) fn name(rtype: RType) -> Option<&'static str> {
+    match BY_NUMBER.get(usize::from(rtype)) {
+        Some(&EMPTY) => None,
+        Some(&i) => Some(NAMES[usize::from(i)].0),
+        None => NAMES.iter().find(|(_, number)| *number == rtype).map(|(name, _)| *name),
+    }
+}
+
+/// Number of a type that has this mnemonic; that there is none shows when the program is compiled.
+pub(super) const fn number(name: &str) -> RType {
+    let mut i = 0;
+    while !same(NAMES[i].0.as_bytes(), name.as_bytes()) {
+        i += 1;
+    }
+    NAMES[i].1
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
 /// Mnemonic of a type, or `TYPEnnn`.
 pub fn type_text(rtype: RType) -> impl fmt::Display {
     TypeText(rtype)
@@ -197,12 +224,7 @@ struct TypeText(RType);
 
 impl fmt::Display for TypeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let near = BY_NUMBER.get(usize::from(self.0)).copied().filter(|&i| i != EMPTY);
-        let name = match near {
-            Some(i) => Some(NAMES[usize::from(i)].0),
-            None => NAMES.iter().find(|(_, number)| *number == self.0).map(|(name, _)| *name),
-        };
-        match name {
+        match name(self.0) {
             Some(name) => f.pad(name),
             None => f.pad(&format!("TYPE{}", self.0)),
         }

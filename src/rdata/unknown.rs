@@ -1,7 +1,8 @@
 //! Data of any type as octets: `\# LENGTH HEX` (RFC 3597 §5).
 
 use super::check::{WireFault, check_wire};
-use super::octets::{hex_word, odd_digits, push_hex};
+use super::encode::push_hex;
+use super::octets::{hex_word, odd_digits};
 use super::scan::Scanner;
 use super::table::{Field, Part};
 use super::token::{FieldError, Token, Tokens, shown};

@@ -1,5 +1,4 @@
-//! Single values from text: numbers, periods, points in time, addresses. No words, no places, no
-//! messages.
+//! Single values from text: numbers, periods, points in time, addresses. No places, no messages.
 
 /// Why a number was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

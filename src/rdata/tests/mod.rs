@@ -1,4 +1,6 @@
-//! Every type at least once there and back, against octets that BIND 9.18 made of the same text.
+//! Data there and back: texts with the octets BIND 9.18 makes of them, texts to refuse, random data.
+
+mod random;
 
 use super::*;
 use crate::base::rtype::RType;
@@ -23,7 +25,7 @@ fn text(rtype: RType, rdata: &[u8]) -> String {
 
 #[test]
 fn good_texts() {
-    for line in include_str!("../../tests/rdata/good.txt").lines() {
+    for line in include_str!("../../../tests/rdata/good.txt").lines() {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -44,7 +46,7 @@ fn good_texts() {
 
 #[test]
 fn bad_texts() {
-    for line in include_str!("../../tests/rdata/bad.txt").lines() {
+    for line in include_str!("../../../tests/rdata/bad.txt").lines() {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
