@@ -56,7 +56,7 @@ pub fn answer(
     w.put(&[0; 8]).ok()?;
     w.put(packet.get(HEADER..HEADER + question_len)?).ok()?;
     let options = Options::of(answer, context, w.limit - w.len);
-    w.limit -= options.len();
+    w.limit = w.limit.checked_sub(options.len())?;
 
     let mut body =
         Encoder { w, context, places: [Place::default(); PLACES], ns_at: None, counts: [0; 3] };

@@ -1,0 +1,3 @@
+//! Floor 7: what happens over time, and what is done with all zones at once.
+
+pub mod review;
