@@ -1,4 +1,4 @@
-//! RR types by number (IANA registry). Names and rdata layouts are in `rdata`; here are only those that decide something.
+//! RR types by number (IANA registry). Names and rdata layouts are in `rdata`; here are those that decide something.
 
 /// An RR type or QTYPE.
 pub type RType = u16;

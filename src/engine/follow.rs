@@ -1,4 +1,4 @@
-//! The walk: from the query name hop by hop to an ending. Each crossing edge is judged before anything behind it is read.
+//! The walk: from the query name hop by hop to an ending. Each crossing edge is judged before the target is read.
 
 use arrayvec::ArrayVec;
 

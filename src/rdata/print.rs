@@ -67,21 +67,11 @@ fn part(field: &Field, rdata: &[u8], octets: &[u8], at: usize, out: &mut String)
         Field::Ipv6 => push_ipv6(octets, out),
         Field::Name(_) => push_name(octets, out),
         Field::Names(_) => {
-            for (i, name) in pieces(octets, |rest| name::len_at(rest, 0).ok()).enumerate() {
-                if i > 0 {
-                    out.push(' ');
-                }
-                push_name(name, out);
-            }
+            push_all(pieces(octets, |rest| name::len_at(rest, 0).ok()), push_name, out);
         }
         Field::Text | Field::TextMaybe | Field::Texts | Field::Digits => {
             let one = |rest: &[u8]| rest.first().map(|length| 1 + usize::from(*length));
-            for (i, text) in pieces(octets, one).enumerate() {
-                if i > 0 {
-                    out.push(' ');
-                }
-                push_quoted(&text[1..], out);
-            }
+            push_all(pieces(octets, one), |text, out| push_quoted(&text[1..], out), out);
         }
         Field::Tag => out.extend(octets[1..].iter().map(|b| char::from(*b))),
         Field::Rest(_) => push_quoted(octets, out),
@@ -128,6 +118,20 @@ fn pieces(octets: &[u8], length: impl Fn(&[u8]) -> Option<usize>) -> impl Iterat
         rest = behind;
         Some(piece)
     })
+}
+
+/// Pieces with spaces between them.
+fn push_all<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    push: impl Fn(&'a [u8], &mut String),
+    out: &mut String,
+) {
+    for (i, piece) in pieces.enumerate() {
+        if i > 0 {
+            out.push(' ');
+        }
+        push(piece, out);
+    }
 }
 
 pub(super) fn push_number(value: u64, out: &mut String) {

@@ -43,7 +43,8 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::InUse { folder, by } => write!(
                 f,
-                "the data folder {} is in use by another server{by}: stop that one, or set server.data to another folder",
+                "the data folder {} is in use by another server{by}: stop that one, or set another \
+                 server.data",
                 folder.display()
             ),
             StoreError::File { path, error } => write!(
