@@ -1,7 +1,6 @@
-//! Floor 7: what happens over time, and what is done with all zones at once.
+//! Floor 7: what happens over time, and what is done with all zones at once. Files, config and commands become the
+//! next snapshot here, by one writer.
 
 pub mod files;
 pub mod hold;
 pub mod review;
-//! Floor 7: what changes the world: files, config and commands become the next snapshot, by one writer.
-
