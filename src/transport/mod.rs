@@ -1,6 +1,7 @@
 //! Floor 8: doors for questions. They carry packets, they never decide: [`Responder`] does.
 
 pub mod admission;
+pub mod answers;
 mod connection;
 mod desk;
 pub mod mmsg;

@@ -1,0 +1,110 @@
+//! The responder of the real server: the current snapshot, `wire::respond`, one count per message.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::base::time::UnixTime;
+use crate::model::question::Client;
+use crate::model::snapshot::Snapshot;
+use crate::telemetry::counters::{self, Counters};
+use crate::wire;
+
+use super::Responder;
+
+/// Answers from whatever snapshot is published.
+pub struct Answers {
+    pub published: Arc<ArcSwap<Snapshot>>,
+    pub counters: Arc<Counters>,
+}
+
+/// What a worker keeps.
+pub struct Local {
+    /// The snapshot of this batch; still there when the next one begins, unless time has passed.
+    held: Option<Arc<Snapshot>>,
+    now: UnixTime,
+    scratch: wire::Scratch,
+    counts: Arc<counters::Worker>,
+}
+
+impl Responder for Answers {
+    type Local = Local;
+
+    fn local(&self) -> Local {
+        Local {
+            held: None,
+            now: UnixTime::default(),
+            scratch: wire::Scratch::default(),
+            counts: self.counters.worker(),
+        }
+    }
+
+    fn begin(&self, local: &mut Local, now: UnixTime) {
+        local.now = now;
+        let current = self.published.load();
+        // As long as nothing changed no count that other workers share is touched.
+        if !local.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, &current)) {
+            local.held = Some(Arc::clone(&current));
+        }
+    }
+
+    #[inline]
+    fn respond(
+        &self,
+        local: &mut Local,
+        packet: &[u8],
+        client: Client,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let Local { held, now, scratch, counts } = local;
+        let snapshot = held.as_deref().expect("`begin` comes before the first question");
+        let reply = wire::respond(snapshot, packet, client, *now, scratch, out);
+        counts.count(client.transport, reply.as_ref());
+        reply.map(|reply| reply.len)
+    }
+
+    fn end(&self, local: &mut Local) {
+        local.held = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::hash::HashKey;
+    use crate::base::id::Generation;
+    use crate::model::question::Transport;
+
+    #[test]
+    fn a_batch_sees_one_snapshot_and_the_next_batch_the_next() {
+        let mut snapshot = Snapshot::empty(HashKey::new([1; 16]));
+        let published = Arc::new(ArcSwap::from_pointee(snapshot.clone()));
+        let counters = Arc::new(Counters::default());
+        let answers = Answers { published: Arc::clone(&published), counters };
+        let mut local = answers.local();
+        answers.begin(&mut local, UnixTime(1));
+        let first = Arc::downgrade(local.held.as_ref().unwrap());
+        snapshot.generation = Generation(7);
+        published.store(Arc::new(snapshot));
+        assert_eq!(local.held.as_ref().unwrap().generation, Generation(0));
+        answers.begin(&mut local, UnixTime(2));
+        assert_eq!(local.held.as_ref().unwrap().generation, Generation(7));
+        assert!(first.upgrade().is_none(), "the old one is free");
+
+        let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x04test\0\0\x01\0\x01";
+        let client = Client { address: [127, 0, 0, 1].into(), transport: Transport::Udp };
+        let mut out = [0; 512];
+        let length = answers.respond(&mut local, packet, client, &mut out).unwrap();
+        assert!(length >= 12);
+        assert_eq!(out[..2], packet[..2]);
+        assert_eq!(out[3] & 15, 5, "no zone: REFUSED");
+        assert_eq!(answers.respond(&mut local, &[1, 2, 3], client, &mut out), None);
+        let totals = answers.counters.totals();
+        assert_eq!((totals.udp, totals.silent, totals.answers()), (2, 1, 1));
+
+        let last = Arc::downgrade(local.held.as_ref().unwrap());
+        answers.end(&mut local);
+        published.store(Arc::new(Snapshot::empty(HashKey::new([1; 16]))));
+        assert!(last.upgrade().is_none(), "an idle worker holds nothing");
+    }
+}
