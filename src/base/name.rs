@@ -203,14 +203,43 @@ pub fn len_at(bytes: &[u8], at: usize) -> Result<usize, NameError> {
 /// completed with `origin` (wire form); without an origin that is an error of the caller's grammar, told as
 /// `EmptyLabel`. On error nothing useful is in `out` behind its old end.
 pub fn push_text(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), NameError> {
+    match text {
+        [] => return Err(NameError::EmptyLabel),
+        b"." => {
+            out.push(0);
+            return Ok(());
+        }
+        _ => {}
+    }
+    // Nearly all texts have no escape: they are copied in one piece, then each dot becomes the
+    // length of the label behind it.
     let start = out.len();
-    if text == b"." {
-        out.push(0);
-        return Ok(());
+    out.push(0);
+    out.extend_from_slice(text);
+    let wire = &mut out[start..];
+    let mut label = 0;
+    for (at, &b) in text.iter().enumerate() {
+        if b == b'.' {
+            wire[label] = label_octet(at - label)?;
+            label = at + 1;
+        } else if b == b'\\' {
+            out.truncate(start);
+            return push_escaped(text, origin, out);
+        }
     }
-    if text.is_empty() {
-        return Err(NameError::EmptyLabel);
+    let last = text.len() - label;
+    if last == 0 {
+        wire[label] = 0;
+    } else {
+        wire[label] = label_octet(last)?;
+        out.extend_from_slice(origin.ok_or(NameError::EmptyLabel)?);
     }
+    if out.len() - start > NAME_MAX { Err(NameError::LongName) } else { Ok(()) }
+}
+
+/// `push_text` of a text with escapes, octet by octet.
+fn push_escaped(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), NameError> {
+    let start = out.len();
     let mut label = out.len();
     out.push(0);
     let mut i = 0;
@@ -258,6 +287,15 @@ pub fn push_text(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Resul
         return Err(NameError::LongName);
     }
     Ok(())
+}
+
+#[inline]
+fn label_octet(len: usize) -> Result<u8, NameError> {
+    match len {
+        0 => Err(NameError::EmptyLabel),
+        1..=LABEL_MAX => Ok(len as u8),
+        _ => Err(NameError::LongLabel),
+    }
 }
 
 /// What stands behind a `\`: three digits up to 255, or one other character. Returns the octet and how many were used.

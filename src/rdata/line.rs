@@ -1,6 +1,6 @@
 //! Words of a text that holds the data of one record and nothing else, as programs give it.
 
-use super::token::{Token, Tokens};
+use super::token::{Quotes, Token, Tokens};
 
 /// The words of one text: spaces and line ends part them, quotes join, `\` takes the next octet as
 /// it is. Parentheses and comments are a matter of zone files and mean nothing here.
@@ -36,7 +36,12 @@ impl<'a> Tokens<'a> for Line<'a> {
             let end = self.quoted(from + 1);
             self.at = (end + 1).min(text.len());
             let len = (self.at - from) as u32;
-            return Some(Token { text: &text[from + 1..end], quoted: true, at: from as u32, len });
+            return Some(Token {
+                text: &text[from + 1..end],
+                quotes: Quotes::Around,
+                at: from as u32,
+                len,
+            });
         }
         let mut at = from;
         while at < text.len() && !text[at].is_ascii_whitespace() {
@@ -49,7 +54,7 @@ impl<'a> Tokens<'a> for Line<'a> {
         }
         self.at = at.min(text.len());
         let word = &text[from..self.at];
-        Some(Token { text: word, quoted: false, at: from as u32, len: word.len() as u32 })
+        Some(Token { text: word, quotes: Quotes::None, at: from as u32, len: word.len() as u32 })
     }
 
     fn peek(&mut self) -> Option<Token<'a>> {

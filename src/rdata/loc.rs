@@ -33,7 +33,7 @@ pub(super) fn scan<'a, T: Tokens<'a>>(
         let Some(token) = scanner.next() else { break };
         *size = metres(token.text)
             .and_then(|cm| u64::try_from(cm).ok())
-            .filter(|cm| *cm <= SIZE_MAX && !token.quoted)
+            .filter(|cm| *cm <= SIZE_MAX && !token.is_quoted())
             .map(to_exponent)
             .ok_or_else(|| bad(&token, "a length from 0.00m to 90000000.00m"))?;
     }

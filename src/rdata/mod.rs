@@ -31,7 +31,7 @@ pub use line::Line;
 pub use names::{NameIn, NamesIter, canonical, names, target};
 pub use print::to_text;
 pub use scan::from_text;
-pub use token::{FieldError, Token, Tokens};
+pub use token::{FieldError, Quotes, Token, Tokens};
 pub use types::{is_data, type_from_text, type_text};
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ pub(super) fn hex_word(
     half: &mut Option<u8>,
 ) -> Result<(), FieldError> {
     for &b in token.text {
-        let digit = hex_digit(b).filter(|_| !token.quoted).ok_or_else(|| {
+        let digit = hex_digit(b).filter(|_| !token.is_quoted()).ok_or_else(|| {
             FieldError::new(
                 token,
                 "bad-hex",
@@ -173,7 +173,7 @@ fn base64_to_end<'a, T: Tokens<'a>>(
     let mut reader = Base64::default();
     let mut last = None;
     while let Some(token) = scanner.next() {
-        if token.quoted || !reader.word(token.text, scanner.out) {
+        if token.is_quoted() || !reader.word(token.text, scanner.out) {
             return Err(bad_base64(part, &token));
         }
         last = Some(token);

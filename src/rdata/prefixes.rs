@@ -18,7 +18,7 @@ pub(super) fn scan<'a, T: Tokens<'a>>(scanner: &mut Scanner<'_, 'a, T>) -> Resul
 }
 
 fn item(token: &Token, out: &mut Vec<u8>) -> Option<()> {
-    if token.quoted {
+    if token.is_quoted() {
         return None;
     }
     let (negated, text) = match token.text.strip_prefix(b"!") {

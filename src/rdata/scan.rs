@@ -45,7 +45,7 @@ impl<'a, T: Tokens<'a>> Scanner<'_, 'a, T> {
         let first = self.tokens.next();
         if let Some(token) = first
             && token.text == b"\\#"
-            && !token.quoted
+            && !token.is_quoted()
         {
             unknown::scan(self, token)?;
         } else {
@@ -200,7 +200,7 @@ impl<'a, T: Tokens<'a>> Scanner<'_, 'a, T> {
     #[inline]
     pub fn bare(&mut self, part: &Part) -> Result<Token<'a>, FieldError> {
         let token = self.word(part)?;
-        if token.quoted { Err(in_quotes(part, &token)) } else { Ok(token) }
+        if token.is_quoted() { Err(in_quotes(part, &token)) } else { Ok(token) }
     }
 
     #[inline]

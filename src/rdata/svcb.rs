@@ -25,7 +25,7 @@ pub(super) fn scan<'a, T: Tokens<'a>>(scanner: &mut Scanner<'_, 'a, T>) -> Resul
     let start = scanner.out.len();
     let mut params: Vec<Param> = Vec::new();
     while let Some(token) = scanner.next() {
-        if token.quoted {
+        if token.is_quoted() {
             return Err(bad(&token, "a parameter begins with its key, not with quotes"));
         }
         let (key_text, value) = split(scanner, &token);
@@ -88,7 +88,7 @@ fn split<'a, T: Tokens<'a>>(
     if value.is_empty()
         && let Some(next) = scanner.next()
     {
-        if next.quoted && next.at == token.at + token.len {
+        if next.is_quoted() && next.at == token.at + token.len {
             return (key, Some(next.text));
         }
         scanner.hold(next);

@@ -7,18 +7,34 @@ use std::fmt::Write;
 pub struct Token<'a> {
     /// Octets as written: escapes still in place, enclosing quotes taken off.
     pub text: &'a [u8],
-    /// The whole word stood in quotes.
-    pub quoted: bool,
+    /// Whether the whole word stood in quotes.
+    pub quotes: Quotes,
     /// Octet offset of the word in its source, its opening quote included.
     pub at: u32,
     /// Octets of the word in its source, quotes included.
     pub len: u32,
 }
 
+/// Whether a word stood in quotes. As wide as a machine word, since with a `bool` there would be
+/// padding in `Token`, which is copied in overlapping pieces: that alone doubled the time of a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Quotes {
+    None,
+    Around,
+}
+
+impl Token<'_> {
+    #[inline]
+    pub fn is_quoted(&self) -> bool {
+        self.quotes == Quotes::Around
+    }
+}
+
 /// The words of the rest of one record, comments and parentheses already taken out.
 ///
 /// A `"` directly behind a `=` inside a word opens a quoted part (`alpn="h2,h3"`, RFC 9460 §2.1).
-/// It may be given as one word with the quotes left in `text` and `quoted` false, or as two words
+/// It may be given as one word with the quotes left in `text` and `quotes` none, or as two words
 /// without a gap between them. Text that cannot be cut into words (a quote never closed) ends the
 /// words; the caller reports that in place of whatever is found missing then.
 pub trait Tokens<'a> {

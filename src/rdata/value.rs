@@ -10,11 +10,20 @@ pub(super) enum NumberFault {
 /// A decimal number of ASCII digits only, up to `most`.
 #[inline]
 pub(super) fn number(text: &[u8], most: u64) -> Result<u64, NumberFault> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+    let mut value = 0u64;
+    // Nineteen digits always fit.
+    let (safe, rest) = text.split_at(text.len().min(19));
+    for &b in safe {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(NumberFault::NotANumber);
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    if text.is_empty() || !rest.iter().all(u8::is_ascii_digit) {
         return Err(NumberFault::NotANumber);
     }
-    let mut value = 0u64;
-    for &b in text {
+    for &b in rest {
         value = value
             .checked_mul(10)
             .and_then(|v| v.checked_add(u64::from(b - b'0')))

@@ -122,7 +122,7 @@ fn parse_range(text: &[u8]) -> Option<Range> {
 fn data<'t>(lexer: &mut Lexer<'t>) -> Result<(Vec<u8>, Token<'t>), FieldError> {
     let first = argument(lexer, "data with `$` for the number")?;
     let mut whole = first;
-    if first.quoted && lexer.peek().is_none() {
+    if first.is_quoted() && lexer.peek().is_none() {
         return Ok((unquote(first.text), whole));
     }
     let mut text = Vec::new();
@@ -132,7 +132,7 @@ fn data<'t>(lexer: &mut Lexer<'t>) -> Result<(Vec<u8>, Token<'t>), FieldError> {
         if !text.is_empty() {
             text.push(b' ');
         }
-        match t.quoted {
+        match t.is_quoted() {
             true => text.extend([b"\"", t.text, b"\""].concat()),
             false => text.extend_from_slice(t.text),
         }

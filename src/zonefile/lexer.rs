@@ -4,7 +4,7 @@
 //! A fault ends the words of an entry; what is found missing because of that is not worth telling.
 
 use super::tags::Tags;
-use crate::rdata::{FieldError, Token, Tokens};
+use crate::rdata::{FieldError, Quotes, Token, Tokens};
 
 /// How an entry starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -282,7 +282,12 @@ impl<'t> Lexer<'t> {
             }
         }
         self.pos = pos;
-        Token { text: &self.text[at..pos], quoted: false, at: at as u32, len: (pos - at) as u32 }
+        Token {
+            text: &self.text[at..pos],
+            quotes: Quotes::None,
+            at: at as u32,
+            len: (pos - at) as u32,
+        }
     }
 
     fn quoted(&mut self) -> Option<Token<'t>> {
@@ -295,7 +300,7 @@ impl<'t> Lexer<'t> {
         };
         self.pos = end + 1;
         let len = (end + 1 - at) as u32;
-        Some(Token { text: &self.text[at + 1..end], quoted: true, at: at as u32, len })
+        Some(Token { text: &self.text[at + 1..end], quotes: Quotes::Around, at: at as u32, len })
     }
 
     /// At a CR: skips it if only further CRs stand between it and a line feed or the end.

@@ -347,8 +347,8 @@ pub(super) fn head<'t>(
             error.expected = expected(ttl, class);
             return Err(error);
         };
-        let Token { text, quoted, at, len } = token;
-        if quoted {
+        let Token { text, at, len, .. } = token;
+        if token.is_quoted() {
             return Err(no_type(&token, owner, ttl, class));
         }
         if ttl.is_none() {
@@ -484,7 +484,7 @@ pub(super) fn push_name(
     origin: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), FieldError> {
-    if token.quoted {
+    if token.is_quoted() {
         let mut error = error(token.at, token.len, "quoted-name", "a name is not quoted");
         error.help = Some("take the quotes off".to_owned());
         return Err(error);
