@@ -9,11 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bailiwick::base::hash::HashKey;
+use bailiwick::base::limits::FINDINGS_MAX;
 use bailiwick::base::name::{Name, Text};
+use bailiwick::base::rtype;
 use bailiwick::rdata;
 use bailiwick::zonefile::finding::Source;
 use bailiwick::zonefile::record::Parsed;
-use bailiwick::zonefile::{Colour, Include, NoIncludes, Renderer, read};
+use bailiwick::zonefile::{Colour, Include, NoIncludes, Renderer, filename, read};
 use proptest::prelude::*;
 
 fn golden() -> PathBuf {
@@ -103,6 +105,108 @@ fn good_files() {
 #[test]
 fn bad_files() {
     check_folder("bad");
+}
+
+/// The zones that come with the program are without a fault.
+#[test]
+fn sample_world() {
+    let zones = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones");
+    let mut count = 0;
+    for account in fs::read_dir(zones).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in fs::read_dir(&account).unwrap().map(|entry| entry.unwrap().path()) {
+            let file_name = path.file_name().unwrap().as_encoded_bytes();
+            let Some(apex) = filename::apex(file_name) else { continue };
+            let source =
+                Source { path: path.display().to_string(), text: fs::read(&path).unwrap().into() };
+            let parsed = read(&apex.unwrap(), source, &mut Beside(account.clone()), &key());
+            assert!(parsed.findings.is_empty(), "{}", show(&parsed));
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
+/// What the zone builder relies on.
+#[test]
+fn records_come_grouped() {
+    let text = b"$TTL 300\n@ SOA ns1 h 1 7200 3600 1209600 300\nb A 192.0.2.1\na TXT x\n\
+        @ NS ns1\nb TXT y\na A 192.0.2.2\nns1 A 192.0.2.3\na TXT z\nb 60 A 192.0.2.4\n\
+        b A 192.0.2.1\n@ CNAME a\n";
+    let parsed = read_text(text);
+    let shape: Vec<(String, u16, u32)> = parsed
+        .records
+        .iter()
+        .map(|r| (Text(parsed.owner(r)).to_string(), r.rtype, r.ttl))
+        .collect();
+    let example = |name: &str, rtype, ttl| (format!("{name}example.com"), rtype, ttl);
+    assert_eq!(
+        shape,
+        [
+            example("", rtype::NS, 300),
+            example("", rtype::SOA, 300),
+            example("", rtype::ALIAS, 300),
+            example("b.", rtype::A, 60),
+            example("b.", rtype::A, 60),
+            example("b.", rtype::TXT, 300),
+            example("a.", rtype::A, 300),
+            example("a.", rtype::TXT, 300),
+            example("a.", rtype::TXT, 300),
+            example("ns1.", rtype::A, 300),
+        ]
+    );
+    assert!(parsed.records.iter().all(|r| r.owner_hash == key().name(parsed.owner(r))));
+}
+
+/// Of many findings the first are kept, and errors are not lost among warnings.
+#[test]
+fn findings_are_bounded() {
+    let mut text = "@ 300 SOA ns1 h 1 7200 3600 1209600 300\n@ 300 NS ns1\n".to_owned();
+    for i in 0..3 * FINDINGS_MAX {
+        text += &format!("a{i}.example.org. 300 A 192.0.2.1\n");
+    }
+    text += "ns1 300 A 192.0.2.256\n";
+    let parsed = read_text(text.as_bytes());
+    assert_eq!((parsed.errors, parsed.warnings), (1, 3 * FINDINGS_MAX));
+    assert_eq!(parsed.findings.len(), FINDINGS_MAX + 1);
+    assert_eq!(parsed.findings_left_out, 2 * FINDINGS_MAX);
+    assert_eq!(parsed.findings[0].place.at as usize, text.find("a0.").unwrap());
+    assert!(parsed.has_errors());
+}
+
+/// Text that would be read once for each of its lines if it were read again without end.
+#[test]
+fn hostile_texts_take_no_time() {
+    for line in [" (\n", " ( \"\n", "(\n", "\r", "a ( \"\n\n", "(a \"\n)"] {
+        let text = line.repeat(400_000 / line.len());
+        let start = std::time::Instant::now();
+        let parsed = read_text(text.as_bytes());
+        assert!(parsed.has_errors());
+        assert!(start.elapsed().as_secs() < 5, "{line:?} took {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn text_without_a_file_includes_nothing() {
+    let parsed = read_text(b"$INCLUDE /etc/passwd\n");
+    let finding = parsed.findings.iter().find(|f| f.code == "include-failed").unwrap();
+    assert!(finding.message.contains("only zone files may include"), "{}", finding.message);
+}
+
+#[test]
+fn findings_as_json() {
+    let parsed = read_text("@ 300 SOA ns1 h 1 7200 3600 1209600\n\tü\u{1b} A x\n".as_bytes());
+    let finding = parsed.findings.iter().find(|f| f.code == "unknown-type").unwrap();
+    let shown = Renderer::new(&parsed.sources).show(finding);
+    let json = serde_json::to_value(shown).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "file": "example.com.zone", "line": 2, "column": 2, "severity": "error",
+            "code": "unknown-type", "message": "`ü\u{1b}` is no record type",
+            "expected": "a TTL, the class IN or a record type", "help": null,
+            "text": " ü␛ A x",
+        })
+    );
 }
 
 fn read_text(text: &[u8]) -> Parsed {

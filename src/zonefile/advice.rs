@@ -11,27 +11,38 @@ use crate::rdata::type_text;
 /// Seconds in a week: negative answers kept longer than that are a slip.
 const WEEK: u32 = 604_800;
 
+/// Octets that names of hosts and services are made of.
+static USUAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        let octet = b as u8;
+        table[b] = octet.is_ascii_lowercase() || octet.is_ascii_digit();
+        b += 1;
+    }
+    table[b'-' as usize] = true;
+    table[b'_' as usize] = true;
+    table
+};
+
 /// Looks at what a name is made of.
-pub(super) fn owner(names: &Names<'_>, node: &Node<'_>, findings: &mut Findings) {
+pub(super) fn name(names: &Names<'_>, node: &Node<'_>, findings: &mut Findings) {
     let place = || {
         let first = node.records.iter().min_by_key(|r| r.place);
         first.map_or_else(Default::default, |first| names.parsed.owner_place(first))
     };
-    if let Some(complete) = doubled(node.name, names.apex) {
+    let inner = &node.name[..node.name.len() - names.apex.len()];
+    if repeats_apex(inner, names.apex) {
         let message = format!("{} has the zone's name in it twice", Text(node.name));
-        let help = format!("end the name with a dot if `{}.` is meant", Text(complete));
+        let help = format!("end the name with a dot if `{}.` is meant", Text(inner));
         findings.report(Finding::warning("doubled-origin", place(), message).help(help));
     }
-    let reverse = [&b"\x07in-addr\x04arpa\0"[..], b"\x03ip6\x04arpa\0"];
-    let reverse = reverse.iter().any(|zone| name::is_within(names.apex, zone));
-    let usual = |b: &u8| {
-        b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(b) || *b == b'/' && reverse
-    };
-    for (at, label) in name::labels(node.name) {
+    for (at, label) in name::labels(inner) {
         if at == 0 && label == b"*" {
             continue;
         }
-        let Some(&octet) = label.iter().find(|b| !usual(b)) else { continue };
+        let unusual = |b: &&u8| !(USUAL[usize::from(**b)] || **b == b'/' && names.is_reverse);
+        let Some(&octet) = label.iter().find(unusual) else { continue };
         let message = format!("{} is no host name: {}", Text(node.name), octet_text(octet));
         let finding = Finding::warning("unusual-name", place(), message);
         findings.report(match octet {
@@ -42,16 +53,18 @@ pub(super) fn owner(names: &Names<'_>, node: &Node<'_>, findings: &mut Findings)
         });
         break;
     }
-    let needs: &[_] = &[(rtype::SRV, "_service._proto"), (rtype::TLSA, "_port._proto")];
-    for &(rtype, form) in needs {
+}
+
+/// Looks for records that belong to a service, but whose name does not say so.
+pub(super) fn place_of_service(names: &Names<'_>, node: &Node<'_>, findings: &mut Findings) {
+    for (rtype, form) in [(rtype::SRV, "_service._proto"), (rtype::TLSA, "_port._proto")] {
         let Some(record) = node.of(rtype).first() else { continue };
-        let mut labels = name::labels(node.name).map(|(_, label)| label);
-        let fits = |label: Option<&[u8]>| label.is_some_and(|l| l[0] == b'_' || l == b"*");
-        if !fits(labels.next()) {
+        let first = name::labels(node.name).next().map_or(&b""[..], |(_, label)| label);
+        if !first.starts_with(b"_") && first != b"*" {
             let rtype = type_text(rtype);
             let message = format!("{rtype} at {}: nobody looks for it there", Text(node.name));
-            let finding =
-                Finding::warning("no-underscore", names.parsed.owner_place(record), message);
+            let place = names.parsed.owner_place(record);
+            let finding = Finding::warning("no-underscore", place, message);
             findings.report(finding.expected(format!("an owner that starts with `{form}`")));
         }
     }
@@ -67,15 +80,16 @@ fn octet_text(octet: u8) -> String {
 /// The name without its last labels, if these are the apex and those before them are it too:
 /// `www.example.com.example.com` in the zone `example.com`.
 pub(super) fn doubled<'n>(name: &'n [u8], apex: &[u8]) -> Option<&'n [u8]> {
-    if apex.len() == 1 || !name::is_within(name, apex) {
-        return None;
-    }
-    // With its root label, which in the doubled name is the length of the apex's first label.
-    let inner = &name[..name.len() - apex.len()];
+    let inner = &name[..name.len().saturating_sub(apex.len())];
+    (name::is_within(name, apex) && repeats_apex(inner, apex)).then_some(inner)
+}
+
+/// Whether a name given without the apex that it ends with ends with it once more.
+fn repeats_apex(inner: &[u8], apex: &[u8]) -> bool {
     let labels = &apex[..apex.len() - 1];
-    let doubled = inner.ends_with(labels)
-        && name::labels(inner).any(|(at, _)| at == inner.len() - labels.len());
-    doubled.then_some(inner)
+    !labels.is_empty()
+        && inner.ends_with(labels)
+        && name::labels(inner).any(|(at, _)| at == inner.len() - labels.len())
 }
 
 /// Looks at the numbers and the mailbox of the SOA.

@@ -7,40 +7,37 @@ use super::advice;
 use super::finding::{Finding, Findings, Place};
 use super::names::{Names, Node};
 use super::parse::Broken;
-use super::record::{Parsed, Record};
+use super::record::Record;
 use super::targets;
-use crate::base::hash::HashKey;
 use crate::base::limits::MESSAGE_MAX;
 use crate::base::name::Text;
 use crate::base::rtype::{self, RType};
 use crate::rdata::{target, type_text};
 
 /// Checks a normalised zone.
-pub(super) fn check(
-    parsed: &Parsed,
-    apex: &[u8],
-    key: &HashKey,
-    broken: Broken,
-    findings: &mut Findings,
-) {
-    let names = Names::new(parsed, apex, key);
+pub(super) fn check(names: &Names<'_>, broken: Broken, findings: &mut Findings) {
     // Syntax errors leave records out: what is missing may be in one of those lines.
     let complete = findings.errors == 0;
-    apex_records(&names, broken, findings);
-    let glue = targets::glue(&names);
+    apex_records(names, broken, findings);
+    let glue = targets::glue(names);
     for node in names.iter() {
-        lonely_types(&node, findings);
-        aliases(&names, &node, findings);
+        advice::name(names, &node, findings);
+        targets::hidden(names, &node, &glue, findings);
         sizes(&node, findings);
-        if node.name != apex && node.has(rtype::SOA) {
-            soa_below_apex(&names, &node, findings);
+        // Most names have addresses only.
+        if node.records.iter().all(|r| matches!(r.rtype, rtype::A | rtype::AAAA)) {
+            continue;
         }
-        advice::owner(&names, &node, findings);
-        advice::texts(&names, &node, findings);
-        targets::hidden(&names, &node, &glue, findings);
-        targets::check(&names, &node, complete, findings);
+        lonely_types(&node, findings);
+        aliases(names, &node, findings);
+        if node.name != names.apex && node.has(rtype::SOA) {
+            soa_below_apex(names, &node, findings);
+        }
+        advice::place_of_service(names, &node, findings);
+        advice::texts(names, &node, findings);
+        targets::check(names, &node, complete, findings);
     }
-    signatures(&names, findings);
+    signatures(names, findings);
 }
 
 /// SOA and NS at the apex.
@@ -166,6 +163,9 @@ fn aliases(names: &Names<'_>, node: &Node<'_>, findings: &mut Findings) {
 /// An RRset is never split, so it must fit one message: header and question, then for each record a
 /// pointer to the owner, type, class, TTL, length and data.
 fn sizes(node: &Node<'_>, findings: &mut Findings) {
+    if node.records.len() == 1 && usize::from(node.records[0].rdata_len) < MESSAGE_MAX / 2 {
+        return;
+    }
     for rrset in node.rrsets() {
         let records: usize = rrset.iter().map(|r| 12 + usize::from(r.rdata_len)).sum();
         let size = 12 + node.name.len() + 4 + records;

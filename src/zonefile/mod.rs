@@ -8,6 +8,7 @@ pub mod filename;
 pub mod finding;
 mod generate;
 mod include;
+mod index;
 mod lexer;
 mod names;
 mod normal;
@@ -30,8 +31,9 @@ use record::Parsed;
 /// back make a zone if it has no errors.
 pub fn read(apex: &Name, source: Source, include: &mut dyn Include, key: &HashKey) -> Parsed {
     let (mut parsed, mut findings, broken) = parse::Parser::new(apex, include, key).read(source);
-    normal::normalise(&mut parsed, apex.as_wire(), &mut findings);
-    check::check(&parsed, apex.as_wire(), key, broken, &mut findings);
+    let index = normal::normalise(&mut parsed, apex.as_wire(), &mut findings);
+    let names = names::Names::new(&parsed, &index, apex.as_wire(), key);
+    check::check(&names, broken, &mut findings);
     parsed.errors = findings.errors;
     parsed.warnings = findings.warnings;
     (parsed.findings, parsed.findings_left_out) = findings.finish();

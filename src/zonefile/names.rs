@@ -1,5 +1,6 @@
 //! The names of a grouped zone, to be looked up: what is at a name, and what lies above it.
 
+use super::index::Index;
 use super::record::{Parsed, Record};
 use crate::base::hash::HashKey;
 use crate::base::limits::LABELS_MAX;
@@ -13,13 +14,15 @@ pub(super) struct Names<'p> {
     key: &'p HashKey,
     apex_hash: u64,
     groups: Vec<Group>,
+    index: &'p Index,
     /// Whether there is a DNAME, or NS below the apex.
     has_cuts: bool,
+    /// Whether the zone gives names to addresses.
+    pub is_reverse: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Group {
-    hash: u64,
     start: u32,
     end: u32,
 }
@@ -39,19 +42,26 @@ pub(super) enum Hides {
 }
 
 impl<'p> Names<'p> {
-    pub fn new(parsed: &'p Parsed, apex: &'p [u8], key: &'p HashKey) -> Names<'p> {
+    pub fn new(
+        parsed: &'p Parsed,
+        index: &'p Index,
+        apex: &'p [u8],
+        key: &'p HashKey,
+    ) -> Names<'p> {
         let mut groups = Vec::with_capacity(parsed.records.len() / 2);
         let mut has_cuts = false;
         let mut start = 0;
         for node in parsed.records.chunk_by(super::normal::same_owner) {
             let end = start + node.len() as u32;
-            groups.push(Group { hash: node[0].owner_hash, start, end });
+            groups.push(Group { start, end });
             let below = parsed.owner(&node[0]) != apex;
             let cuts = |r: &Record| r.rtype == rtype::DNAME || r.rtype == rtype::NS && below;
             has_cuts = has_cuts || node.iter().any(cuts);
             start = end;
         }
-        Names { parsed, apex, key, apex_hash: key.name(apex), groups, has_cuts }
+        let reverse = [&b"\x07in-addr\x04arpa\0"[..], b"\x03ip6\x04arpa\0"];
+        let is_reverse = reverse.iter().any(|zone| name::is_within(apex, zone));
+        Names { parsed, apex, key, apex_hash: key.name(apex), groups, index, has_cuts, is_reverse }
     }
 
     /// Whether data may be hidden at all.
@@ -74,9 +84,8 @@ impl<'p> Names<'p> {
     }
 
     fn find_hashed(&self, hash: u64, name: &[u8]) -> Option<Node<'p>> {
-        let from = self.groups.partition_point(|group| group.hash < hash);
-        let same = self.groups[from..].iter().take_while(|group| group.hash == hash);
-        same.map(|group| self.node(group)).find(|node| node.name == name)
+        let found = self.index.find(hash, |number| self.node(&self.groups[number]).name == name);
+        found.map(|number| self.node(&self.groups[number]))
     }
 
     /// The name nearest to the apex, above `name` and below the apex, that hides what is below it.

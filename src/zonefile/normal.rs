@@ -4,14 +4,15 @@
 use std::ops::Range;
 
 use super::finding::{Finding, Findings};
+use super::index::Index;
 use super::record::{Parsed, Record};
 use crate::base::name::{self, Text};
 use crate::base::rtype;
 use crate::rdata;
 
 /// Brings the records of a zone into the form `Parsed` promises, with a warning for whatever that
-/// changes.
-pub(super) fn normalise(parsed: &mut Parsed, apex: &[u8], findings: &mut Findings) {
+/// changes. Gives the number of each name by its hash.
+pub(super) fn normalise(parsed: &mut Parsed, apex: &[u8], findings: &mut Findings) -> Index {
     drop_strangers(parsed, apex, findings);
     for i in 0..parsed.records.len() {
         let record = &parsed.records[i];
@@ -19,7 +20,7 @@ pub(super) fn normalise(parsed: &mut Parsed, apex: &[u8], findings: &mut Finding
             parsed.records[i].rtype = rtype::ALIAS;
         }
     }
-    group(parsed);
+    let index = group(parsed);
     let mut duplicates = Vec::new();
     let mut start = 0;
     while start < parsed.records.len() {
@@ -40,6 +41,7 @@ pub(super) fn normalise(parsed: &mut Parsed, apex: &[u8], findings: &mut Finding
             duplicates.binary_search(&(at - 1)).is_err()
         });
     }
+    index
 }
 
 /// Whether two records of a grouped zone have the same owner.
@@ -72,36 +74,59 @@ fn drop_strangers(parsed: &mut Parsed, apex: &[u8], findings: &mut Findings) {
     parsed.records = records;
 }
 
-/// Sorts records by owner (in the order of its hash), type and place in the file.
-fn group(parsed: &mut Parsed) {
+/// Puts the records of a name together, in it by type, else in the order of the file.
+fn group(parsed: &mut Parsed) -> Index {
     let old = std::mem::take(&mut parsed.records);
-    // The hash, the type and the number of the record in one integer, as that sorts quickest.
-    let mut order: Vec<u128> = old
-        .iter()
-        .enumerate()
-        .map(|(i, r)| u128::from(r.owner_hash) << 48 | u128::from(r.rtype) << 32 | i as u128)
-        .collect();
-    order.sort_unstable();
-    let index = |key: u128| key as u32 as usize;
-    let owner = |key: u128| parsed.owner(&old[index(key)]);
-    let collides =
-        |pair: &[u128]| pair[0] >> 48 == pair[1] >> 48 && owner(pair[0]) != owner(pair[1]);
-    if order.windows(2).any(collides) {
-        order.sort_by(|&a, &b| (a >> 48, owner(a), a).cmp(&(b >> 48, owner(b), b)));
-    }
-    let mut records: Vec<Record> = Vec::with_capacity(old.len());
-    for key in order {
-        let mut record = old[index(key)];
-        // One copy of the owner for all its records.
-        if let Some(last) = records.last()
-            && last.owner_hash == record.owner_hash
-            && parsed.owner(last) == parsed.owner(&record)
-        {
-            record.owner_at = last.owner_at;
+    let runs = || old.chunk_by(same_owner);
+    let mut index = Index::new(runs().count());
+    // For each name the first and the last of its runs; for each run the next of the same name.
+    let mut groups: Vec<(u32, u32)> = Vec::new();
+    let mut starts: Vec<u32> = Vec::new();
+    let mut next: Vec<u32> = Vec::new();
+    let mut start = 0;
+    for run in runs() {
+        let number = starts.len() as u32;
+        let owner = parsed.owner(&run[0]);
+        let found = index.find(run[0].owner_hash, |group| {
+            let first = starts[groups[group].0 as usize];
+            parsed.owner(&old[first as usize]) == owner
+        });
+        match found {
+            Some(group) => {
+                let last = std::mem::replace(&mut groups[group].1, number);
+                next[last as usize] = number;
+            }
+            None => {
+                index.put(run[0].owner_hash, groups.len());
+                groups.push((number, number));
+            }
         }
-        records.push(record);
+        starts.push(start);
+        next.push(number);
+        start += run.len() as u32;
+    }
+    starts.push(start);
+    let mut records: Vec<Record> = Vec::with_capacity(old.len());
+    for (mut run, last) in groups {
+        let group_start = records.len();
+        loop {
+            let (from, to) = (starts[run as usize] as usize, starts[run as usize + 1] as usize);
+            records.extend_from_slice(&old[from..to]);
+            if run == last {
+                break;
+            }
+            run = next[run as usize];
+        }
+        let group = &mut records[group_start..];
+        // One copy of the owner for all its records.
+        let owner_at = group[0].owner_at;
+        group.iter_mut().for_each(|r| r.owner_at = owner_at);
+        if !group.is_sorted_by_key(|r| r.rtype) {
+            group.sort_by_key(|r| r.rtype);
+        }
     }
     parsed.records = records;
+    index
 }
 
 /// Finds records of an RRset that say what an earlier one says (RFC 2181 §5: an RRset is a set).
