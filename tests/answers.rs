@@ -138,6 +138,8 @@ fn one_zone() {
             "tosub 300 CNAME x.sub",
             "out 300 CNAME www.example.org.",
             "dn 300 DNAME www.example.org.",
+            "up 300 DNAME @",
+            "x 300 A 192.0.2.79",
             "dl 300 DNAME wild",
             "loop1 300 CNAME loop2",
             "loop2 300 CNAME loop1",
@@ -199,6 +201,13 @@ fn one_zone() {
                 "A",
                 "NOERROR aa | dl.example.com 300 DNAME wild.example.com., a.dl.example.com 300 \
                  CNAME a.wild.example.com., a.wild.example.com 300 A 192.0.2.77 |  | ",
+            ),
+            (
+                "x.up.up.example.com",
+                "A",
+                "NOERROR aa | up.example.com 300 DNAME example.com., x.up.up.example.com 300 CNAME \
+                 x.up.example.com., x.up.example.com 300 CNAME x.example.com., x.example.com 300 \
+                 A 192.0.2.79 |  | ",
             ),
             ("loop1.example.com", "A", "SERVFAIL |  |  | "),
             ("other.test", "A", "REFUSED |  |  | "),

@@ -99,7 +99,12 @@ fn shown_hops<'s>(walked: &Walked<'_, 's>, count: usize, answer: &mut Answer<'s>
             answer.items.push(item);
             continue;
         };
-        if !withheld {
+        //= RFC 2181 §5: a DNAME that the chain passes twice stands in the answer once
+        let seen = walked.chain.hops.iter().take(i).any(|h| match h.link {
+            Link::Dname { set: other, .. } => std::ptr::eq(other.wire, set.wire),
+            _ => false,
+        });
+        if !withheld && !seen {
             let name = if i == 0 { &walked.question.name } else { walked.names.at(i) };
             let owner_len = name.suffix(owner_labels).len() as u8;
             answer.items.push(Item { owner_len, leads_on: false, ..item });
