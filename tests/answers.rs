@@ -24,7 +24,7 @@ impl<'a> Tokens<'a> for Words<'a> {
 
     fn peek(&mut self) -> Option<Token<'a>> {
         let text = self.0.get(self.1)?.as_bytes();
-        Some(Token { text, quoted: false, at: 0, len: 1 })
+        Some(Token { text, quotes: rdata::Quotes::None, at: 0, len: 1 })
     }
 
     fn end_at(&self) -> u32 {

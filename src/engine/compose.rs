@@ -191,14 +191,6 @@ fn flattened<'s>(walked: &Walked<'_, 's>, alias: usize, answer: &mut Answer<'s>)
     let chain = walked.chain;
     shown_hops(walked, alias, answer);
     let alias_zone = chain.hops.get(alias).map(|h| h.zone).or(chain.zone);
-    let no_data = |answer: &mut Answer<'s>, dangling: bool| {
-        answer.outcome = Outcome::NoData;
-        push_soa(alias_zone, alias, chain.hidden_ttl, answer);
-        if dangling {
-            let text = EdeText::Plain("the alias's target has no addresses");
-            answer.ede = Some(Ede { code: EdeCode::Other, text });
-        }
-    };
     match chain.ending {
         Ending::Data(set) => {
             answer.outcome = Outcome::Answered;
@@ -212,11 +204,13 @@ fn flattened<'s>(walked: &Walked<'_, 's>, alias: usize, answer: &mut Answer<'s>)
                 leads_on: false,
             });
         }
-        Ending::NoData(node) => {
-            let has = |t| node.is_some_and(|n| n.rrset(t).is_some());
-            no_data(answer, !has(rtype::A) && !has(rtype::AAAA));
+        // The target's RCODE never becomes the owner's: the owner exists.
+        Ending::NoData(_) | Ending::NxDomain | Ending::NameTooLong => {
+            answer.outcome = Outcome::NoData;
+            push_soa(alias_zone, alias, chain.hidden_ttl, answer);
+            let text = EdeText::Plain("the alias's target has no such addresses");
+            answer.ede = Some(Ede { code: EdeCode::Other, text });
         }
-        Ending::NxDomain | Ending::NameTooLong => no_data(answer, true),
         _ => {
             answer.items.clear();
             answer.authoritative = false;

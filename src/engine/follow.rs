@@ -226,7 +226,7 @@ impl<'s> Walk<'s, '_> {
             rtype::DNAME => {
                 let owner_labels = self.name(self.chain.hops.len()).labels();
                 self.judge_last(zone, EdgeKind::Dname { owner_labels })?;
-                if self.foreign_beneath_next(zone) {
+                if self.leads_above_others(zone) {
                     return Err(Ending::NoData(None));
                 }
             }
@@ -338,7 +338,7 @@ impl<'s> Walk<'s, '_> {
         }
         let own = self.judge_next(zone, kind);
         let denied = matches!(own, Verdict::Deny(_)) && zone.on_violation != OnViolation::Report;
-        let withheld = denied || self.foreign_beneath_next(zone);
+        let withheld = denied || self.leads_above_others(zone);
         let (name, next) = self.names.step(&self.question.name, i);
         let front = name.relative(name.labels(), owner_len);
         let target = next.clone();
@@ -356,14 +356,14 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
-    /// Whether zones of other accounts lie below the next name, the target of a DNAME: resolvers that keep the DNAME
-    /// would lead names there without asking again, so it is not shown then.
-    fn foreign_beneath_next(&self, zone: &Zone) -> bool {
-        if zone.on_violation == OnViolation::Report {
-            return false;
-        }
+    /// Whether the next name, the target of a DNAME, lies above zones of other accounts and in no zone itself (`com`).
+    /// Resolvers that keep such a DNAME would lead names into all of them without asking again: it is not shown.
+    fn leads_above_others(&self, zone: &Zone) -> bool {
         let next = self.names.at(self.chain.hops.len() + 1);
-        self.snapshot.catalog.has_foreign_beneath(next, zone.account)
+        let catalog = &self.snapshot.catalog;
+        zone.on_violation != OnViolation::Report
+            && catalog.has_foreign_beneath(next, zone.account)
+            && catalog.zone_for(next).is_none()
     }
 
     /// Judges the edge to the next name, then looks for loop and limit, then goes there.

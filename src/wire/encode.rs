@@ -180,7 +180,8 @@ impl Encoder<'_, '_, '_> {
     #[inline]
     fn stored(&mut self, item: &Item<'_>, set: RrSet<'_>) -> Result<u16, Full> {
         let hop = usize::from(item.hop);
-        let owner = self.places[hop].suffix(usize::from(item.owner_len));
+        // The root is shorter than a pointer to it.
+        let owner = self.places[hop].suffix(usize::from(item.owner_len)).filter(|p| p.total > 1);
         let apex = item.zone.and_then(|z| self.places[hop].suffix(z.apex().len()));
         let start = self.w.len;
         let needs_apex = set.placeholders().next().is_some();
@@ -276,12 +277,13 @@ impl Encoder<'_, '_, '_> {
     }
 
     fn sinkhole(&mut self, addresses: &[IpAddr], v6: bool, ttl: u32) -> Result<u16, Full> {
-        let owner = self.places[0].pointer();
+        let pointer = self.places[0].pointer();
+        let owner: &[u8] = if self.places[0].total > 1 { &pointer } else { &[0] };
         let mut count = 0;
         for address in addresses.iter().filter(|a| a.is_ipv6() == v6) {
             match address {
-                IpAddr::V4(a) => self.rr(&owner, rtype::A, rtype::CLASS_IN, ttl, &a.octets())?,
-                IpAddr::V6(a) => self.rr(&owner, rtype::AAAA, rtype::CLASS_IN, ttl, &a.octets())?,
+                IpAddr::V4(a) => self.rr(owner, rtype::A, rtype::CLASS_IN, ttl, &a.octets())?,
+                IpAddr::V6(a) => self.rr(owner, rtype::AAAA, rtype::CLASS_IN, ttl, &a.octets())?,
             }
             count += 1;
         }
