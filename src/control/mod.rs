@@ -3,4 +3,6 @@
 
 pub mod files;
 pub mod hold;
+pub mod loader;
 pub mod review;
+pub mod suffixes;

@@ -5,6 +5,7 @@
 //! nothing for zones that did not change.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ const HISTORY_MAX: u64 = 16 << 20;
 
 /// Keyed hash of all texts of a zone and their paths.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ContentHash(u128);
+pub struct ContentHash([u64; 2]);
 
 impl ContentHash {
     /// Hash of `sources` under the key of this data folder.
@@ -38,7 +39,22 @@ impl ContentHash {
             hasher.write_u64(source.text.len() as u64);
             hasher.write(&source.text);
         }
-        ContentHash(hasher.finish128().as_u128())
+        let hash = hasher.finish128();
+        ContentHash([hash.h1, hash.h2])
+    }
+}
+
+impl ContentHash {
+    fn parse(text: &str) -> Option<ContentHash> {
+        let (high, low) = text.split_at_checked(16)?;
+        let word = |text| u64::from_str_radix(text, 16).ok();
+        Some(ContentHash([word(high)?, word(low)?]))
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}{:016x}", self.0[0], self.0[1])
     }
 }
 
@@ -117,10 +133,9 @@ impl Zones {
     fn replay(&mut self, at: At, header: &[u8], payload: &[u8]) -> io::Result<()> {
         match decode(header)? {
             Record::Kept { zone, hash, .. } => {
-                let hash =
-                    u128::from_str_radix(&hash, 16).map_err(|_| bad("a hash is no number"))?;
+                let hash = ContentHash::parse(&hash).ok_or_else(|| bad("a hash is no number"))?;
                 let octets = (header.len() + payload.len()) as u64;
-                self.insert(ZoneId(zone), Entry { at, octets, hash: ContentHash(hash) });
+                self.insert(ZoneId(zone), Entry { at, octets, hash });
             }
             Record::Forgotten { zone } => self.remove(ZoneId(zone)),
         }
@@ -224,7 +239,7 @@ fn parts(change: &Change) -> (Vec<u8>, Vec<&[u8]>) {
                 zone: kept.zone.0,
                 account: kept.account.0,
                 apex: kept.apex.to_string(),
-                hash: format!("{:032x}", kept.hash.0),
+                hash: kept.hash.to_string(),
                 sources: kept
                     .sources
                     .iter()
