@@ -81,20 +81,24 @@ pub fn open(
     published: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
 ) -> Result<Doors, DaemonError> {
-    let tcp = TcpLimits {
-        max: server.tcp_max,
-        per_address: server.tcp_per_address,
-        idle: Duration::from_secs(u64::from(server.tcp_idle)),
-    };
     let addresses: Vec<_> = bound.doors.iter().map(|door| door.address).collect();
     let answers = Arc::new(Answers { published, counters });
-    let doors = Doors::open(bound, tcp, &answers).map_err(DaemonError::Thread)?;
+    let doors = Doors::open(bound, tcp_limits(server), &answers).map_err(DaemonError::Thread)?;
     for address in addresses {
         info!(%address, transport = "udp", "listening");
         info!(%address, transport = "tcp", "listening");
     }
     info!("ready");
     Ok(doors)
+}
+
+/// What TCP clients may use; for [`Doors::set_tcp_limits`] after a reload.
+pub fn tcp_limits(server: &settings::Server) -> TcpLimits {
+    TcpLimits {
+        max: server.tcp_max,
+        per_address: server.tcp_per_address,
+        idle: Duration::from_secs(u64::from(server.tcp_idle)),
+    }
 }
 
 /// UDP worker threads for each address, and as many for TCP.

@@ -506,6 +506,20 @@ fn tcp_limits_hold_and_come_free() {
 }
 
 #[test]
+fn tcp_limits_can_change_while_the_server_runs() {
+    let server = Server::limited(&["127.0.0.1:0"], 1, TcpLimits { max: 1, ..ROOMY });
+    let to = server.addresses[0];
+    let mut first = connect(to);
+    assert!(is_served(&mut first));
+    assert!(is_closed(&mut connect(to)));
+    server.doors.as_ref().unwrap().set_tcp_limits(TcpLimits { max: 2, ..BRIEF });
+    let mut second = connect(to);
+    assert!(is_served(&mut first) && is_served(&mut second));
+    assert!(is_closed(&mut connect(to)));
+    assert!(is_closed(&mut second), "the new idle time holds from the next question on");
+}
+
+#[test]
 fn tcp_random_octets_harm_nobody() {
     let server = Server::start(&["127.0.0.1:0"], 2);
     let mut other = connect(server.addresses[0]);

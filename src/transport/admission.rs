@@ -1,22 +1,36 @@
-//! How many TCP connections may be open: in all, and from one address.
+//! What TCP clients may use: connections in all and from one address, and time without a question.
 //!
 //! The lock is taken when a connection opens and closes, never for a question.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// The limits and what is open, shared by all workers.
-#[derive(Debug)]
+use crate::base::limits::TCP_TICK_MS;
+
+/// `server.tcp_max`, `tcp_per_address` and `tcp_idle`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TcpLimits {
+    pub max: usize,
+    pub per_address: usize,
+    /// Longest time without a question, and longest time a write may take.
+    pub idle: Duration,
+}
+
+/// The limits and what is open, shared by all workers. The limits can change while it works.
+#[derive(Debug, Default)]
 pub struct Admission {
-    max: usize,
-    per_address: usize,
+    idle_ticks: AtomicU64,
     open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
+    max: usize,
+    per_address: usize,
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -46,20 +60,36 @@ impl Full {
 }
 
 impl Admission {
-    pub fn new(max: usize, per_address: usize) -> Arc<Admission> {
-        Arc::new(Admission { max, per_address, open: Mutex::default() })
+    pub fn new(limits: TcpLimits) -> Arc<Admission> {
+        let admission = Admission::default();
+        admission.set(limits);
+        Arc::new(admission)
+    }
+
+    /// From now on these limits hold. Connections that are open stay, for as long as they ask.
+    pub fn set(&self, limits: TcpLimits) {
+        let ticks = limits.idle.as_millis().div_ceil(u128::from(TCP_TICK_MS));
+        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX / 2);
+        self.idle_ticks.store(ticks, Ordering::Relaxed);
+        let mut open = self.open();
+        (open.max, open.per_address) = (limits.max, limits.per_address);
+    }
+
+    /// The idle time in ticks of `TCP_TICK_MS`.
+    pub fn idle_ticks(&self) -> u64 {
+        self.idle_ticks.load(Ordering::Relaxed)
     }
 
     /// A place for one more connection from `address`.
     pub fn admit(self: &Arc<Admission>, address: IpAddr) -> Result<Slot, Full> {
-        // Nothing inside can panic half-way: the counts are right even if the lock is poisoned.
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= self.max {
+        let mut open = self.open();
+        let per_address = open.per_address;
+        if open.total >= open.max {
             return Err(Full::Server);
         }
         match open.by_address.entry(address) {
-            Entry::Occupied(mut count) if *count.get() < self.per_address => *count.get_mut() += 1,
-            Entry::Vacant(count) if self.per_address > 0 => {
+            Entry::Occupied(mut count) if *count.get() < per_address => *count.get_mut() += 1,
+            Entry::Vacant(count) if per_address > 0 => {
                 count.insert(1);
             }
             _ => return Err(Full::Address),
@@ -67,11 +97,16 @@ impl Admission {
         open.total += 1;
         Ok(Slot { admission: Arc::clone(self), address })
     }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Nothing done under the lock can end half-way: the counts are right even if poisoned.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.admission.open();
         open.total -= 1;
         if let Entry::Occupied(mut count) = open.by_address.entry(self.address) {
             *count.get_mut() -= 1;
@@ -86,9 +121,32 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
+    fn admission(max: usize, per_address: usize) -> Arc<Admission> {
+        Admission::new(TcpLimits { max, per_address, idle: Duration::from_secs(10) })
+    }
+
+    #[test]
+    fn limits_change_while_connections_are_open() {
+        let admission = admission(2, 2);
+        assert_eq!(admission.idle_ticks(), 40);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let two = [admission.admit(address).unwrap(), admission.admit(address).unwrap()];
+        let limits = TcpLimits { max: 1, per_address: 1, idle: Duration::from_millis(251) };
+        admission.set(limits);
+        assert_eq!(admission.idle_ticks(), 2);
+        let [first, second] = two;
+        drop(first);
+        assert_eq!(admission.admit(address).unwrap_err(), Full::Server);
+        admission.set(TcpLimits { max: 3, per_address: 2, ..limits });
+        let again = admission.admit(address).unwrap();
+        assert_eq!(admission.admit(address).unwrap_err(), Full::Address);
+        drop((second, again));
+        drop(admission.admit(address).unwrap());
+    }
+
     #[test]
     fn both_limits_hold_and_places_come_back() {
-        let admission = Admission::new(3, 2);
+        let admission = admission(3, 2);
         let [a, b, c] = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
         let first = admission.admit(a).unwrap();
         let second = admission.admit(a).unwrap();
@@ -106,7 +164,7 @@ mod tests {
 
     #[test]
     fn limits_of_nothing_let_nobody_in() {
-        assert_eq!(Admission::new(0, 5).admit([127, 0, 0, 1].into()).unwrap_err(), Full::Server);
-        assert_eq!(Admission::new(5, 0).admit([127, 0, 0, 1].into()).unwrap_err(), Full::Address);
+        assert_eq!(admission(0, 5).admit([127, 0, 0, 1].into()).unwrap_err(), Full::Server);
+        assert_eq!(admission(5, 0).admit([127, 0, 0, 1].into()).unwrap_err(), Full::Address);
     }
 }

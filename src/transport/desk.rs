@@ -7,18 +7,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tracing::error;
 
-use crate::base::limits::{MESSAGE_MAX, TCP_TICK_MS};
+use crate::base::limits::MESSAGE_MAX;
 use crate::model::question::Client;
 
+use super::admission::{Admission, Full, Slot};
 use super::{Responder, now};
 
 /// Octets before a message that tell its length (RFC 1035 §4.2.2).
@@ -27,7 +28,7 @@ const PREFIX: usize = 2;
 /// One per worker.
 pub struct Desk<R: Responder> {
     responder: Arc<R>,
-    idle_ticks: u64,
+    admission: Arc<Admission>,
     ticks: Cell<u64>,
     draining: Cell<bool>,
     /// The responder may hold a snapshot; `None`: no. Else the tick it was last used in.
@@ -69,12 +70,11 @@ pub enum Round {
 }
 
 impl<R: Responder> Desk<R> {
-    pub fn new(responder: Arc<R>, idle: Duration) -> Desk<R> {
+    pub fn new(responder: Arc<R>, admission: Arc<Admission>) -> Desk<R> {
         let local = responder.local();
-        let idle_ticks = idle.as_millis().div_ceil(u128::from(TCP_TICK_MS));
         Desk {
             responder,
-            idle_ticks: u64::try_from(idle_ticks).unwrap_or(u64::MAX / 2),
+            admission,
             ticks: Cell::new(0),
             draining: Cell::new(false),
             held_since: Cell::new(None),
@@ -89,6 +89,11 @@ impl<R: Responder> Desk<R> {
             last_number: Cell::new(0),
             changed: Notify::new(),
         }
+    }
+
+    /// A place for one more connection from `address`.
+    pub fn admit(&self, address: IpAddr) -> Result<Slot, Full> {
+        self.admission.admit(address)
     }
 
     /// Puts a connection on the list.
@@ -139,7 +144,7 @@ impl<R: Responder> Desk<R> {
 
     /// The client has done its part: its time begins anew.
     pub fn postpone(&self, watched: &Watched) {
-        watched.deadline.set(self.ticks.get() + self.idle_ticks);
+        watched.deadline.set(self.ticks.get() + self.admission.idle_ticks());
     }
 
     pub fn is_overdue(&self, watched: &Watched) -> bool {

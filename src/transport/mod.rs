@@ -15,13 +15,16 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
 use crate::base::limits::WARN_EVERY_SECS;
 use crate::base::time::UnixTime;
 use crate::model::question::Client;
+
+use admission::Admission;
+pub use admission::TcpLimits;
 
 /// What turns a packet into its answer. The doors are compiled for one of it: nothing on the way of
 /// a question is looked up at run time.
@@ -98,18 +101,11 @@ impl Seldom {
     }
 }
 
-/// What TCP clients may use (`server.tcp_max`, `tcp_per_address`, `tcp_idle`).
-#[derive(Clone, Copy, Debug)]
-pub struct TcpLimits {
-    pub max: usize,
-    pub per_address: usize,
-    pub idle: Duration,
-}
-
 /// Open doors: questions are being answered.
 pub struct Doors {
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
+    admission: Arc<Admission>,
 }
 
 impl Doors {
@@ -119,8 +115,8 @@ impl Doors {
         tcp: TcpLimits,
         responder: &Arc<R>,
     ) -> io::Result<Doors> {
-        let mut doors = Doors { stop: Stop::new(), threads: Vec::new() };
-        let admission = admission::Admission::new(tcp.max, tcp.per_address);
+        let admission = Admission::new(tcp);
+        let mut doors = Doors { stop: Stop::new(), threads: Vec::new(), admission };
         let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
         for door in bound.doors {
             for (number, socket) in door.udp.into_iter().enumerate() {
@@ -141,13 +137,17 @@ impl Doors {
             let worker = tcp::Worker {
                 listeners,
                 responder: Arc::clone(responder),
-                admission: Arc::clone(&admission),
-                idle: tcp.idle,
+                admission: Arc::clone(&doors.admission),
                 stop: doors.stop.clone(),
             };
             doors.threads.push(worker.start(format!("tcp-{number}"))?);
         }
         Ok(doors)
+    }
+
+    /// Changes what TCP clients may use; connections that are open stay.
+    pub fn set_tcp_limits(&self, limits: TcpLimits) {
+        self.admission.set(limits);
     }
 
     /// Answers what has come, then closes. Takes less than a second.

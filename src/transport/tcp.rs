@@ -31,8 +31,6 @@ pub struct Worker<R> {
     pub listeners: Vec<StdListener>,
     pub responder: Arc<R>,
     pub admission: Arc<Admission>,
-    /// Longest time without a question, and longest time a write may take.
-    pub idle: Duration,
     pub stop: Stop,
 }
 
@@ -50,13 +48,12 @@ impl<R: Responder> Worker<R> {
     }
 
     async fn run(self) {
-        let desk = Rc::new(Desk::new(self.responder, self.idle));
+        let desk = Rc::new(Desk::new(self.responder, self.admission));
         let mut acceptors = Vec::with_capacity(self.listeners.len());
         for listener in self.listeners {
             match TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let accepting = accept(listener, Rc::clone(&desk), Arc::clone(&self.admission));
-                    acceptors.push(spawn_local(accepting));
+                    acceptors.push(spawn_local(accept(listener, Rc::clone(&desk))));
                 }
                 Err(error) => error!(%error, "a TCP listener cannot be served"),
             }
@@ -88,12 +85,12 @@ impl<R: Responder> Worker<R> {
 }
 
 /// Takes connections for ever; those over a limit are closed at once.
-async fn accept<R: Responder>(listener: TcpListener, desk: Rc<Desk<R>>, admission: Arc<Admission>) {
+async fn accept<R: Responder>(listener: TcpListener, desk: Rc<Desk<R>>) {
     let mut full_warning = Seldom::default();
     let mut error_warning = Seldom::default();
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => match admission.admit(from.ip()) {
+            Ok((stream, from)) => match desk.admit(from.ip()) {
                 Ok(slot) => {
                     let client = Client { address: from.ip(), transport: Transport::Tcp };
                     spawn_local(Connection::new(stream, client, Rc::clone(&desk), slot));
