@@ -2,6 +2,8 @@
 //!
 //! 0 success, 1 errors, 2 wrong usage, 3 only warnings under `--strict`.
 
+mod running;
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -19,6 +21,9 @@ Examples:
   bailiwick check                          the config in this folder
   bailiwick check --config /etc/bailiwick/config.toml --strict
   bailiwick check --json | jq .findings    the same for machines
+  bailiwick reload                         read config and zones again, now
+  bailiwick zone list                      what the running server serves, and what not
+  bailiwick zone accept example.com        let in a held change
 
 Exit codes: 0 success, 1 errors, 2 wrong usage, 3 only warnings under --strict.";
 
@@ -62,6 +67,31 @@ pub enum LogWord {
 pub enum Command {
     /// Check the config
     Check(Check),
+    /// Read config and zone files again, in the running server
+    Reload(Output),
+    /// Zones of the running server
+    #[command(subcommand)]
+    Zone(Zone),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Zone {
+    /// List all zones and how they stand
+    List(Output),
+    /// Let in the change of a zone that is held since it removes much
+    Accept {
+        /// The zone, e.g. example.com
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Output {
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -94,6 +124,11 @@ pub fn run() -> Result<ExitCode, Box<dyn Error>> {
     let cli = Cli::parse();
     match &cli.command {
         Command::Check(check) => Ok(check_config(&cli.over, check)?),
+        Command::Reload(output) => running::reload(&cli.over, output),
+        Command::Zone(Zone::List(output)) => running::zone_list(&cli.over, output),
+        Command::Zone(Zone::Accept { name, output }) => {
+            running::zone_accept(&cli.over, name, output)
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::name::Name;
@@ -37,4 +38,36 @@ pub enum Command {
 /// A reply and the place to wait for it.
 pub fn reply() -> (Reply, Receiver<Result<Value, String>>) {
     sync_channel(1)
+}
+
+/// How a zone stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZoneState {
+    /// What the file says is served.
+    Served,
+    /// The file has errors: the last good version is served.
+    LastGood,
+    /// A change that removes much waits to be accepted; the version before it is served.
+    Held,
+    /// There never was a good version: SERVFAIL.
+    NotReady,
+    /// Another account holds the name, or it is a public suffix: not served.
+    Refused,
+}
+
+/// One zone, as `zone list` shows it. The field names are the JSON's keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ZoneRow {
+    pub zone: String,
+    pub account: String,
+    pub state: ZoneState,
+    /// Of the version that is served.
+    pub serial: Option<u32>,
+    pub records: usize,
+    /// Findings of the file as it was read last.
+    pub errors: usize,
+    pub warnings: usize,
+    /// Why it is not simply served, in a sentence.
+    pub detail: Option<String>,
 }

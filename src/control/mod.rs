@@ -6,4 +6,5 @@ pub mod files;
 pub mod hold;
 pub mod loader;
 pub mod review;
+pub mod socket;
 pub mod suffixes;

@@ -1,0 +1,122 @@
+//! Subcommands that talk to a running server over its control socket.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{Output, Over, print};
+use crate::config::file;
+use crate::control::command::{ZoneRow, ZoneState};
+use crate::control::socket::{Request, request};
+
+/// `bailiwick reload`
+pub fn reload(over: &Over, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
+    let result = request(&data(over)?, &Request::Reload)?;
+    if output.json {
+        print(&format!("{result:#}\n"))?;
+    } else {
+        print(&reloaded(&result))?;
+    }
+    let failed = result["config"] == "invalid";
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// `bailiwick zone list`
+pub fn zone_list(over: &Over, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
+    let result = request(&data(over)?, &Request::ZoneList)?;
+    if output.json {
+        print(&format!("{result:#}\n"))?;
+    } else {
+        print(&table(&serde_json::from_value::<Vec<ZoneRow>>(result)?))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bailiwick zone accept NAME`
+pub fn zone_accept(over: &Over, name: &str, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
+    let result = request(&data(over)?, &Request::ZoneAccept { zone: name.to_owned() })?;
+    if output.json {
+        print(&format!("{result:#}\n"))?;
+    } else {
+        let row: ZoneRow = serde_json::from_value(result)?;
+        print(&format!("accepted: {}\n", line(&row)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The data folder of the server meant: `--data`, else what the config says.
+fn data(over: &Over) -> Result<PathBuf, Box<dyn Error>> {
+    if let Some(data) = &over.data {
+        return Ok(data.clone());
+    }
+    match file::read_with(&over.config, &over.overrides()) {
+        Ok((settings, _)) => Ok(settings.server.data),
+        Err(findings) => {
+            let problems: String = findings.iter().map(|f| format!("\n{f}")).collect();
+            Err(format!(
+                "where the server keeps its data cannot be read from the config; --data FOLDER says it: {problems}"
+            )
+            .into())
+        }
+    }
+}
+
+/// What a reload changed.
+fn reloaded(result: &Value) -> String {
+    let mut text = format!("config: {}\n", result["config"].as_str().unwrap_or("?"));
+    let strings = |key: &str| {
+        let list = result[key].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for problem in strings("problems") {
+        text.push_str(&format!("{problem}\n"));
+    }
+    let restart = strings("restart_needed");
+    if !restart.is_empty() {
+        text.push_str(&format!("takes effect after a restart: {}\n", restart.join(", ")));
+    }
+    let zones = result["zones"].as_object().cloned().unwrap_or_default();
+    let counts: Vec<_> = zones.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    text.push_str(&format!("zones: {}\n", counts.join(", ")));
+    text
+}
+
+fn table(rows: &[ZoneRow]) -> String {
+    let width = rows.iter().map(|r| r.zone.chars().count()).max().unwrap_or(0);
+    let account = rows.iter().map(|r| r.account.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in rows {
+        let gap = width - row.zone.chars().count();
+        text.push_str(&format!(
+            "{}{:gap$}  {:account$}  {}\n",
+            row.zone,
+            "",
+            row.account,
+            standing(row)
+        ));
+    }
+    text.push_str(&format!("{} zones\n", rows.len()));
+    text
+}
+
+fn line(row: &ZoneRow) -> String {
+    format!("{} (account {}), {}", row.zone, row.account, standing(row))
+}
+
+/// How a zone stands, in words.
+fn standing(row: &ZoneRow) -> String {
+    let state = match row.state {
+        ZoneState::Served => "served",
+        ZoneState::LastGood => "last good version served",
+        ZoneState::Held => "change held",
+        ZoneState::NotReady => "not ready",
+        ZoneState::Refused => "refused",
+    };
+    let serial = row.serial.map_or(String::new(), |s| format!(", serial {s}"));
+    let count = |n: usize, what: &str| if n == 0 { String::new() } else { format!(", {n} {what}") };
+    let (errors, warnings) = (count(row.errors, "errors"), count(row.warnings, "warnings"));
+    let detail = row.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
+    format!("{state}{serial}, {} records{errors}{warnings}{detail}", row.records)
+}
