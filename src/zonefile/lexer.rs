@@ -34,7 +34,7 @@ pub(super) struct Lexer<'t> {
     depth: u32,
     paren_at: usize,
     fault: Option<FieldError>,
-    /// A quote inside a word of this entry.
+    /// A quote directly behind a word of this entry.
     stray_quote: Option<u32>,
     /// An open parenthesis once swallowed the rest of the text: from then on a line that starts
     /// like an entry ends the entry before it, so that what follows is read all the same.
@@ -129,7 +129,7 @@ impl<'t> Lexer<'t> {
         self.text.get(self.pos) == Some(&b)
     }
 
-    /// A quote inside a word, taken as a part of it: most likely a slip.
+    /// A quote directly behind a word, where another word starts: most likely a slip.
     pub fn stray_quote(&self) -> Option<u32> {
         self.stray_quote
     }
@@ -276,7 +276,7 @@ impl<'t> Lexer<'t> {
                 }
                 Class::Quote => {
                     self.stray_quote.get_or_insert(pos as u32);
-                    pos += 1;
+                    break;
                 }
                 _ => break,
             }

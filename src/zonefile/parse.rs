@@ -285,9 +285,10 @@ impl<'c> Parser<'c> {
     pub(super) fn comments(&mut self, lexer: &Lexer<'_>, head: &Head, source: u16) {
         if let Some(at) = lexer.stray_quote() {
             let place = Place { source, at, len: 1 };
-            let message = "a quote inside a word is taken as a part of it";
+            let message = "this quote ends the word before it and starts another";
             let finding = Finding::warning("stray-quote", place, message);
-            self.findings.report(finding.help("separate quoted texts by blanks, or write `\\\"`"));
+            self.findings
+                .report(finding.help("put a blank before it, quote the whole, or write `\\\"`"));
         }
         let tags = lexer.tags;
         if let Some((at, len)) = tags.flatten

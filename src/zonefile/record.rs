@@ -3,7 +3,7 @@
 use super::finding::{Finding, Place, Source};
 use super::lexer::{BOM, Lexer};
 use crate::base::rtype::{self, RType};
-use crate::rdata::Tokens;
+use crate::rdata::{Tokens, type_from_text};
 
 /// One record. Owner and rdata are slices of the arena; the owner is lower-cased, names in rdata
 /// keep their case and are never compressed.
@@ -56,7 +56,8 @@ impl Parsed {
     pub fn owner_place(&self, r: &Record) -> Place {
         let text = self.text_until_end(r);
         let at = r.place.at as usize;
-        let line_start = text[..at].last().is_none_or(|&b| b == b'\n') || text[..at] == *BOM;
+        let before = text.get(..at).unwrap_or_default();
+        let line_start = before.last().is_none_or(|&b| b == b'\n') || before == BOM;
         match Lexer::at(text, at).next() {
             Some(word) if line_start && !word.text.starts_with(b"$") => {
                 Place { len: word.len, ..r.place }
@@ -65,12 +66,17 @@ impl Parsed {
         }
     }
 
-    /// Where the name that a record points to is written: for most types the last word.
+    /// Where the name that a record points to is written.
     pub fn target_place(&self, r: &Record) -> Place {
         let mut lexer = Lexer::at(self.text_until_end(r), r.place.at as usize);
-        let words = std::iter::from_fn(|| lexer.next());
+        let owner_words = usize::from(self.owner_place(r) != r.place);
+        let words = std::iter::from_fn(|| lexer.next()).skip(owner_words);
         let word = match r.rtype {
-            rtype::SVCB | rtype::HTTPS => return r.place,
+            // The name follows the priority, which follows the type.
+            rtype::SVCB | rtype::HTTPS => words
+                .skip_while(|word| type_from_text(word.text) != Some(r.rtype))
+                .nth(2)
+                .filter(|word| !word.text.starts_with(b"\\#")),
             _ => words.last(),
         };
         word.map_or(r.place, |word| Place { at: word.at, len: word.len, ..r.place })
