@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 
+use crate::config::finding::ConfigFinding;
 use crate::config::settings::{LogFormat, Overrides};
 use crate::config::{file, listen_address};
 
@@ -140,6 +141,7 @@ fn check_config(over: &Over, check: &Check) -> io::Result<ExitCode> {
     let errors = findings.iter().filter(|f| f.is_error()).count();
     let warnings = findings.len() - errors;
     if check.json {
+        let findings: Vec<_> = findings.iter().map(ConfigFinding::show).collect();
         let report = json!({ "errors": errors, "warnings": warnings, "findings": findings });
         print(&format!("{report:#}\n"))?;
     } else {

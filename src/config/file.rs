@@ -51,7 +51,7 @@ pub fn text_of(path: &Path) -> Result<String, Vec<ConfigFinding>> {
         let message = format!("cannot read the config: {error}");
         let mut finding = ConfigFinding::of_file(&shown, "unreadable", message);
         if error.kind() == std::io::ErrorKind::NotFound {
-            finding.help = Some("name the config with --config FILE".to_owned());
+            finding.finding.help = Some("name the config with --config FILE".to_owned());
         }
         vec![finding]
     })?;
@@ -67,15 +67,15 @@ fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Re
     let (tables, twice) = syntax::tables(&mended);
     let mut reader = Reader { walk: Walk::new(text, file), folder, sinkholes: Vec::new() };
     for error in broken.iter().chain(&twice) {
-        reader.walk.syntax_error(error);
+        reader.walk.syntax_error(text, error);
     }
     let mut settings = reader.top(tables.get_ref());
     overrides.apply(&mut settings);
     if broken.is_empty() {
         reader.across(&settings, tables.get_ref());
     }
-    let mut findings = reader.walk.findings;
-    findings.sort_by_key(|f| f.spot.as_ref().map(|s| s.place()));
+    settings.source = reader.walk.source.clone();
+    let findings = reader.walk.finish();
     if findings.iter().any(ConfigFinding::is_error) {
         Err(findings)
     } else {
@@ -85,7 +85,7 @@ fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Re
 
 /// The walk, and what can be judged only at its end.
 pub(super) struct Reader<'t> {
-    pub(super) walk: Walk<'t>,
+    pub(super) walk: Walk,
     /// Relative paths start here.
     pub(super) folder: &'t Path,
     /// Where `on_violation = "sinkhole"` stands.
@@ -93,9 +93,9 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    /// A reader for a text whose findings nobody will see.
-    pub(super) fn silent(text: &'t str) -> Reader<'t> {
-        Reader { walk: Walk::new(text, ""), folder: Path::new(""), sinkholes: Vec::new() }
+    /// A reader whose findings nobody will see.
+    pub(super) fn silent() -> Reader<'t> {
+        Reader { walk: Walk::new("", ""), folder: Path::new(""), sinkholes: Vec::new() }
     }
 
     fn top(&mut self, table: &Table<'_>) -> Settings {
@@ -202,6 +202,7 @@ pub(super) fn put<T>(place: &mut T, value: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zonefile::finding::Place;
 
     const SAMPLE: &str = include_str!("../../config.toml");
 
@@ -268,8 +269,9 @@ zones."Example.com." = { delegates = { "b.example.com" = "acct" }, on_violation 
         assert_eq!(settings.policy.suffixes.len(), 2);
         let (name, zone) = settings.zones.iter().next().unwrap();
         assert_eq!(name.to_string(), "example.com");
-        assert_eq!(zone.place, crate::config::settings::Place { line: 4, column: 7 });
+        let shown = |place: Place| &text[place.at as usize..][..place.len as usize];
+        assert_eq!(shown(zone.place), "\"Example.com.\"");
         let holder = zone.delegates.values().next().unwrap();
-        assert_eq!((holder.account.as_str(), holder.place.line), ("acct", 4));
+        assert_eq!((holder.account.as_str(), shown(holder.place)), ("acct", "\"acct\""));
     }
 }

@@ -1,5 +1,6 @@
 //! Floor 6: `config.toml` to [`settings::Settings`]; every problem is reported at once, with its place.
 
+mod dangling;
 pub mod file;
 pub mod finding;
 mod hostname;
@@ -11,4 +12,5 @@ mod syntax;
 mod tables;
 mod walk;
 
+pub use dangling::dangling;
 pub use walk::listen_address;

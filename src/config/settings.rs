@@ -1,7 +1,7 @@
 //! What a config means: checked values with the defaults filled in (SPEC §2).
 //!
-//! Whether an account or zone that a setting names exists is not known here: such names keep their [`Place`], so that
-//! `control` can warn about them.
+//! Whether an account or zone that a setting names exists is not known here: such names keep their [`Place`], for the
+//! warnings of `dangling`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,19 +10,8 @@ use std::path::PathBuf;
 
 use crate::base::name::Name;
 use crate::model::settings::{CrossAccount, FlattenMode, OnViolation, Rules};
-
-/// Where something stands in the config; lines and columns (in characters) count from 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct Place {
-    pub line: u32,
-    pub column: u32,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
+use crate::zonefile::filename::is_account_name;
+use crate::zonefile::finding::{Place, Source};
 
 /// Name of an account: `[a-z0-9][a-z0-9._-]*`, also the name of its folder.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -31,10 +20,7 @@ pub struct AccountName(Box<str>);
 impl AccountName {
     /// `None` if the text is no account name.
     pub fn new(text: &str) -> Option<AccountName> {
-        let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let (first, rest) = text.as_bytes().split_first()?;
-        let valid = word(first) && rest.iter().all(|b| word(b) || b"._-".contains(b));
-        valid.then(|| AccountName(text.into()))
+        is_account_name(text).then(|| AccountName(text.into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -55,8 +41,10 @@ impl std::borrow::Borrow<str> for AccountName {
 }
 
 /// A whole config.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// What places mean, secrets blotted out.
+    pub source: Source,
     pub server: Server,
     pub policy: Policy,
     pub hold: Hold,
@@ -175,6 +163,22 @@ pub struct Grant {
     /// Of `hostname`.
     pub place: Place,
     pub zone_place: Place,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            source: Source { path: "config.toml".into(), text: [].into() },
+            server: Server::default(),
+            policy: Policy::default(),
+            hold: Hold::default(),
+            log: Log::default(),
+            flatten: FlattenMode::default(),
+            accounts: BTreeMap::new(),
+            zones: BTreeMap::new(),
+            grants: Vec::new(),
+        }
+    }
 }
 
 impl Default for Server {

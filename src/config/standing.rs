@@ -40,7 +40,7 @@ impl Standing {
 pub fn withdrawn_only(text: &str) -> Option<Standing> {
     let (mended, _) = syntax::mend(text);
     let (tables, _) = syntax::tables(&mended);
-    let mut reader = Reader::silent(text);
+    let mut reader = Reader::silent();
     let mut standing = Standing::default();
     let mut sections = 0;
     for item in reader.walk.entries("", tables.get_ref()) {

@@ -1,7 +1,6 @@
 //! `[accounts]`, `[zones]`, `[[grants]]` and the tables of names that others may hold.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
 
 use toml::de::DeValue;
 
@@ -9,7 +8,7 @@ use super::file::{FLATTEN, Reader, put};
 use super::hostname;
 use super::keys;
 use super::settings::{Account, AccountName, AccountRef, Grant, Zone};
-use super::walk::Item;
+use super::walk::{Item, place};
 use crate::base::name::Name;
 use crate::model::settings::CrossAccount;
 
@@ -41,7 +40,7 @@ impl Reader<'_> {
     }
 
     fn account(&mut self, item: &Item<'_>, name: Option<&AccountName>) -> Account {
-        let place = self.walk.place(item.key_span.start);
+        let place = place(item.key_span.clone());
         let mut account = Account { place, ..Account::default() };
         for item in self.walk.table(item, "a table [accounts.NAME]").unwrap_or_default() {
             match item.key {
@@ -66,7 +65,7 @@ impl Reader<'_> {
             }
             if Some(&trusted.account) == name {
                 let message = format!("{} trusts itself, as every account does", trusted.account);
-                self.walk.warning("useless-trust", &item.path, item.span(), message);
+                self.walk.warning("useless-trust", &item, message);
             }
             trusts.push(trusted);
         }
@@ -89,7 +88,7 @@ impl Reader<'_> {
     }
 
     fn zone(&mut self, item: &Item<'_>, apex: Option<&Name>) -> Zone {
-        let place = self.walk.place(item.key_span.start);
+        let place = place(item.key_span.clone());
         let mut zone = Zone { place, ..Zone::default() };
         for item in self.walk.table(item, "a table [zones.\"NAME\"]").unwrap_or_default() {
             match item.key {
@@ -161,13 +160,13 @@ impl Reader<'_> {
         let mut grants = Vec::new();
         let expected = "tables [[grants]] in double brackets";
         for item in self.walk.list(item, expected).unwrap_or_default() {
-            let before = self.walk.findings.len();
+            let before = self.walk.count();
             let Some(grant) = self.grant(&item) else { continue };
             if !seen.insert((grant.hostname.clone(), grant.zone.clone())) {
                 let what = format!("the grant of {} for {}", grant.hostname, grant.zone);
                 self.walk.twice(&item, item.span(), &what);
             }
-            if self.walk.findings.len() == before {
+            if self.walk.count() == before {
                 grants.push(grant);
             }
         }
@@ -190,7 +189,6 @@ impl Reader<'_> {
             finding.expected = Some("hostname and zone".to_owned());
         }
         let ((hostname, at), (zone, zone_at)) = (hostname?, zone?);
-        let place = |span: Range<usize>| self.walk.place(span.start);
         Some(Grant {
             hostname: hostname?,
             zone: zone?,

@@ -5,12 +5,13 @@ use std::ops::{Range, RangeInclusive};
 
 use toml::de::DeValue;
 
-use super::finding::{ConfigFinding, Spot};
+use super::finding::ConfigFinding;
 use super::keys::Keys;
-use super::settings::{AccountName, AccountRef, Place};
+use super::settings::{AccountName, AccountRef};
 use super::syntax::{SyntaxError, Table, Value};
+use crate::base::limits::FINDINGS_MAX;
 use crate::base::name::Name;
-use crate::zonefile::finding::Severity;
+use crate::zonefile::finding::{Finding, Place, Source};
 
 /// Characters of a value quoted in a message at the most.
 const VALUE_SHOWN: usize = 60;
@@ -31,39 +32,19 @@ impl Item<'_> {
 }
 
 /// Reads values and collects findings.
-pub struct Walk<'t> {
-    text: &'t str,
-    file: String,
-    line_starts: Vec<usize>,
+pub struct Walk {
+    /// What findings show.
+    pub source: Source,
     pub findings: Vec<ConfigFinding>,
+    /// Those beyond `FINDINGS_MAX`, counted and not kept.
+    left_out: usize,
 }
 
-impl<'t> Walk<'t> {
-    pub fn new(text: &'t str, file: &str) -> Walk<'t> {
-        let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
-        let line_starts = [0].into_iter().chain(after_newlines).collect();
-        Walk { text, file: file.into(), line_starts, findings: Vec::new() }
-    }
-
-    /// Line and column of an octet.
-    pub fn place(&self, at: usize) -> Place {
-        let index = self.line_starts.partition_point(|&start| start <= at).max(1) - 1;
-        let before = self.text.get(self.line_starts[index]..at).unwrap_or("");
-        Place { line: index as u32 + 1, column: before.chars().count() as u32 + 1 }
-    }
-
-    fn spot(&self, span: &Range<usize>) -> Spot {
-        let place = self.place(span.start);
-        let start = self.line_starts[place.line as usize - 1];
-        let line = self.text[start..].split('\n').next().unwrap_or("").trim_end_matches('\r');
-        let end = span.end.clamp(span.start, start + line.len().max(span.start - start));
-        let covered = self.text.get(span.start..end).unwrap_or("").chars().count();
-        Spot {
-            line: place.line,
-            column: place.column,
-            length: covered.max(1) as u32,
-            source: without_secret(line),
-        }
+impl Walk {
+    pub fn new(text: &str, file: &str) -> Walk {
+        let text = without_secret(text).into_bytes().into();
+        let source = Source { path: file.to_owned(), text };
+        Walk { source, findings: Vec::new(), left_out: 0 }
     }
 
     /// Adds an error; the caller may add `expected` and `help`.
@@ -73,24 +54,42 @@ impl<'t> Walk<'t> {
         path: &str,
         span: Range<usize>,
         message: String,
-    ) -> &mut ConfigFinding {
-        self.finding(Severity::Error, code, path, span, message)
+    ) -> &mut Finding {
+        self.report(path, Finding::error(code, place(span), message))
     }
 
-    pub fn warning(
-        &mut self,
-        code: &'static str,
-        path: &str,
-        span: Range<usize>,
-        message: String,
-    ) -> &mut ConfigFinding {
-        self.finding(Severity::Warning, code, path, span, message)
+    pub fn warning(&mut self, code: &'static str, item: &Item<'_>, message: String) {
+        self.report(&item.path, Finding::warning(code, place(item.span()), message));
+    }
+
+    /// How many findings there were, those left out too.
+    pub fn count(&self) -> usize {
+        self.findings.len() + self.left_out
+    }
+
+    /// The findings in the order of the file.
+    pub fn finish(mut self) -> Vec<ConfigFinding> {
+        self.findings.sort_by_key(|f| f.finding.place);
+        if self.left_out > 0 {
+            let message = format!("{} more findings are not shown", self.left_out);
+            self.findings.push(ConfigFinding::of_file(&self.source.path, "too-many", message));
+        }
+        self.findings
+    }
+
+    fn report(&mut self, path: &str, finding: Finding) -> &mut Finding {
+        if self.findings.len() == FINDINGS_MAX {
+            self.left_out += 1;
+            self.findings.pop();
+        }
+        self.findings.push(ConfigFinding::new(&self.source, path, finding));
+        &mut self.findings.last_mut().expect("a finding was pushed").finding
     }
 
     /// Gives the last finding other advice.
     pub fn help(&mut self, help: &str) {
-        if let Some(finding) = self.findings.last_mut() {
-            finding.help = Some(help.to_owned());
+        if let Some(last) = self.findings.last_mut() {
+            last.finding.help = Some(help.to_owned());
         }
     }
 
@@ -100,31 +99,10 @@ impl<'t> Walk<'t> {
         self.error("duplicate", &item.path, span, message).help = Some("remove one".to_owned());
     }
 
-    fn finding(
-        &mut self,
-        severity: Severity,
-        code: &'static str,
-        path: &str,
-        span: Range<usize>,
-        message: String,
-    ) -> &mut ConfigFinding {
-        let finding = ConfigFinding {
-            severity,
-            code,
-            file: self.file.clone(),
-            spot: Some(self.spot(&span)),
-            key: path.to_owned(),
-            message,
-            expected: None,
-            help: None,
-        };
-        self.findings.push(finding);
-        self.findings.last_mut().expect("a finding was pushed")
-    }
-
-    pub fn syntax_error(&mut self, error: &SyntaxError) {
+    /// An error of syntax in `text`.
+    pub fn syntax_error(&mut self, text: &str, error: &SyntaxError) {
         let span = error.span.clone();
-        let rest = self.text.get(span.start..).unwrap_or("");
+        let rest = text.get(span.start..).unwrap_or("");
         let bare: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
         let starts_as_text = bare.starts_with(|c: char| c.is_ascii_alphabetic());
         let value = error.message.contains("boolean") || error.message.contains("quoted");
@@ -233,9 +211,8 @@ impl<'t> Walk<'t> {
     pub fn account(&mut self, item: &Item<'_>) -> Option<AccountRef> {
         let expected = "the name of an account, in quotes";
         let text = self.text(item, expected)?;
-        let place = self.place(item.span().start);
         let account = self.account_name(text, &item.path, item.span())?;
-        Some(AccountRef { account, place })
+        Some(AccountRef { account, place: place(item.span()) })
     }
 
     pub fn account_name(
@@ -293,7 +270,7 @@ impl<'t> Walk<'t> {
         None
     }
 
-    pub fn bad_value(&mut self, item: &Item<'_>, expected: &str) -> &mut ConfigFinding {
+    pub fn bad_value(&mut self, item: &Item<'_>, expected: &str) -> &mut Finding {
         let message = format!("`{}` cannot be {}", item.path, describe(item.value.get_ref()));
         let finding = self.error("bad-value", &item.path, item.span(), message);
         finding.expected = Some(expected.to_owned());
@@ -372,10 +349,17 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
-/// Findings go to logs: letters and digits behind `cookie_secret` are blotted out.
-fn without_secret(line: &str) -> String {
-    let Some(at) = line.find("cookie_secret") else { return line.to_owned() };
-    let (before, after) = line.split_at(at + "cookie_secret".len());
-    let blot = |c: char| if c.is_alphanumeric() { '*' } else { c };
-    before.chars().chain(after.chars().map(blot)).collect()
+/// Findings go to logs: letters and digits behind `cookie_secret` are blotted out, to the end of the line.
+fn without_secret(text: &str) -> String {
+    let mut shown = text.as_bytes().to_vec();
+    for (at, key) in text.match_indices("cookie_secret") {
+        let rest = shown[at + key.len()..].iter_mut().take_while(|b| **b != b'\n');
+        rest.filter(|b| b.is_ascii_alphanumeric()).for_each(|b| *b = b'*');
+    }
+    String::from_utf8(shown).expect("only ASCII was replaced, by ASCII")
+}
+
+/// A span as a place in the only source of a config.
+pub fn place(span: Range<usize>) -> Place {
+    Place { source: 0, at: span.start as u32, len: (span.end - span.start) as u32 }
 }
