@@ -251,8 +251,6 @@ impl Settings {
             ("server.workers", a.workers != b.workers),
             ("server.data", a.data != b.data),
             ("server.user", a.user != b.user),
-            ("server.tcp_max", a.tcp_max != b.tcp_max),
-            ("server.tcp_per_address", a.tcp_per_address != b.tcp_per_address),
             ("log.format", self.log != new.log),
         ]
         .into_iter()
