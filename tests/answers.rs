@@ -314,3 +314,36 @@ fn dname_over_foreign_zones_is_withheld() {
         ],
     );
 }
+
+#[test]
+fn the_ds_of_an_apex_is_all_that_the_zone_above_says_of_it() {
+    let child: &[&str] = &["ns1 300 A 192.0.2.1"];
+    let mut zones: Vec<(u32, &str, &[&str])> = vec![(
+        1,
+        "example.com",
+        &[
+            "with 300 NS ns1",
+            "with 300 DS 1 13 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            "alias 300 CNAME www",
+            "* 300 CNAME www",
+            "dn 300 DNAME www",
+            "cut 300 NS ns1",
+        ],
+    )];
+    let names = ["with", "alias", "star", "x.dn", "x.cut"].map(|n| format!("{n}.example.com"));
+    zones.extend(names.iter().map(|n| (1, n.as_str(), child)));
+    let w = world(&zones);
+    assert!(line(&ask(&w, "with.example.com", "DS")).contains(" 300 DS 1 13 2 "));
+    // No delegation above, but the zone is here: the name exists, and nothing above it is followed.
+    expect(
+        &w,
+        &[
+            ("alias.example.com", "DS", "NOERROR aa |  | SOA! | "),
+            ("star.example.com", "DS", "NOERROR aa |  | SOA! | "),
+            ("x.dn.example.com", "DS", "NOERROR aa |  | SOA! | "),
+        ],
+    );
+    // The zone right above is elsewhere.
+    let soa = line(&ask(&w, "x.cut.example.com", "DS"));
+    assert!(soa.starts_with("NOERROR aa |  | x.cut.example.com 60 SOA "), "{soa}");
+}

@@ -160,10 +160,15 @@ impl<'s> Walk<'s, '_> {
         let i = self.chain.hops.len();
         let name = name_of(self.question, self.names, i);
         let qtype = self.question.qtype;
-        let zone = zone_to_read(self.snapshot, name, qtype);
-        let Some(zone) = zone else {
+        let Some(zone) = self.snapshot.catalog.zone_for(name) else {
             return Err(if i == 0 { Ending::NoZone } else { Ending::LeavesUs });
         };
+        if qtype == rtype::DS && zone.data.apex_labels() == name.labels() && name.labels() > 0 {
+            let parent = self.snapshot.catalog.zone_for_suffix(name, name.labels() - 1);
+            if let Some(parent) = parent {
+                return self.at_apex_for_ds(parent, zone);
+            }
+        }
         self.chain.zone = Some(zone);
         if !zone.data.is_ready() {
             return Err(Ending::Unready);
@@ -177,6 +182,29 @@ impl<'s> Walk<'s, '_> {
             Found::Cut(node) => Err(Ending::Cut(node)),
             Found::Dname(node) => self.at_dname(zone, node),
             Found::NxDomain => Err(Ending::NxDomain),
+        }
+    }
+
+    //= RFC 4035 §3.1.4.1: the DS of a zone is in the zone above it
+    /// The name is the apex of `child`. It exists, so what else `parent` has for it (no delegation, a CNAME, a
+    /// wildcard, a DNAME) says nothing; resolvers would take it for the whole name.
+    fn at_apex_for_ds(&mut self, parent: &'s Zone, child: &'s Zone) -> Step<'s> {
+        self.chain.zone = Some(parent);
+        let name = self.name(self.chain.hops.len());
+        if !parent.data.is_ready() {
+            return Err(Ending::Unready);
+        }
+        match lookup::find(&parent.data, name, &self.snapshot.key) {
+            Found::Cut(node) | Found::Node(node) if node.owner_len() == name.wire_len() => {
+                let set = node.rrset(rtype::DS);
+                Err(set.map_or(Ending::NoData(Some(node)), Ending::Data))
+            }
+            // The zone right above is elsewhere: this server has the child only.
+            Found::Cut(_) => {
+                self.chain.zone = Some(child);
+                Err(if child.data.is_ready() { Ending::NoData(None) } else { Ending::Unready })
+            }
+            _ => Err(Ending::NoData(None)),
         }
     }
 
@@ -397,16 +425,6 @@ fn name_of<'n>(question: &'n Question, names: &'n Names, i: usize) -> &'n NameBu
 
 fn same(a: &NameBuf, b: &NameBuf) -> bool {
     a.hash_value() == b.hash_value() && a.wire() == b.wire()
-}
-
-/// The zone whose data answers for `name`: the deepest, but for DS at an apex the one above it (RFC 4035 §3.1.4.1).
-fn zone_to_read<'s>(snapshot: &'s Snapshot, name: &NameBuf, qtype: RType) -> Option<&'s Zone> {
-    let zone = snapshot.catalog.zone_for(name)?;
-    if qtype == rtype::DS && zone.data.apex_labels() == name.labels() && name.labels() > 0 {
-        let parent = snapshot.catalog.zone_for_suffix(name, name.labels() - 1);
-        return Some(parent.unwrap_or(zone));
-    }
-    Some(zone)
 }
 
 //= RFC 8482 §4.1: ANY is answered with one RRset
