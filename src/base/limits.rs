@@ -36,8 +36,8 @@ pub const UDP_BATCH: usize = 64;
 /// Batches still answered after the signal to stop: more than fit in a socket buffer of
 /// `SOCKET_BUFFER` octets, and an end to it when questions never cease.
 pub const UDP_DRAIN_BATCHES: usize = 128;
-/// Octets asked for as buffer of a UDP socket: some 5000 questions, 20 ms of a busy worker. The
-/// kernel gives what `net.core.rmem_max` allows.
+/// Octets asked for as buffer of a UDP socket: some 5000 questions, 20 ms of a busy worker. Without
+/// root the kernel gives what `net.core.rmem_max` allows.
 pub const SOCKET_BUFFER: usize = 4 << 20;
 /// Longest a UDP worker sleeps before it looks for the signal to stop and lets go of an old
 /// snapshot, in milliseconds. Also the longest it waits for room to send.

@@ -166,15 +166,21 @@ fn udp_socket(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
     if source_of(address.ip()) == Source::AsAsked {
         set_option(socket.as_fd(), level, packet_info, 1)?;
     }
-    // More room than the system grants is not worth an error.
-    for granted in
-        [socket.set_recv_buffer_size(SOCKET_BUFFER), socket.set_send_buffer_size(SOCKET_BUFFER)]
+    make_room(&socket);
+    Ok(socket.into())
+}
+
+/// Asks for large buffers: root gets them beyond the system's maximum, others as far as it goes.
+fn make_room(socket: &Socket) {
+    let size = SOCKET_BUFFER as libc::c_int;
+    for (forced, asked) in
+        [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
     {
-        if let Err(error) = granted {
-            debug!(%error, %address, "socket buffer keeps its size");
+        let set = |option| set_option(socket.as_fd(), libc::SOL_SOCKET, option, size);
+        if let Err(error) = set(forced).or_else(|_| set(asked)) {
+            debug!(%error, "a socket buffer keeps its size");
         }
     }
-    Ok(socket.into())
 }
 
 fn tcp_socket(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
