@@ -209,6 +209,14 @@ fn one_zone() {
                  x.up.example.com., x.up.example.com 300 CNAME x.example.com., x.example.com 300 \
                  A 192.0.2.79 |  | ",
             ),
+            // A CNAME may have these two beside it; a name below a DNAME has nothing (RFC 6672 §3.2).
+            ("c.example.com", "NSEC", "NOERROR aa |  | SOA! | "),
+            (
+                "b.dl.example.com",
+                "RRSIG",
+                "NOERROR aa | dl.example.com 300 DNAME wild.example.com., b.dl.example.com 300 \
+                 CNAME b.wild.example.com. | SOA! | ",
+            ),
             ("loop1.example.com", "A", "SERVFAIL |  |  | "),
             ("other.test", "A", "REFUSED |  |  | "),
         ],

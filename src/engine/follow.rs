@@ -377,9 +377,9 @@ impl<'s> Walk<'s, '_> {
             return Err(Ending::NameTooLong);
         }
         self.push(zone, Link::Dname { set, owner_labels, withheld })?;
-        // The synthesised CNAME is what was asked for, or such as is not followed.
+        // The synthesised CNAME is what was asked for. Nothing lies beside it that RRSIG or NSEC could mean.
         match self.question.qtype {
-            rtype::CNAME | rtype::ANY | rtype::RRSIG | rtype::NSEC => Err(Ending::Synthesised),
+            rtype::CNAME | rtype::ANY => Err(Ending::Synthesised),
             _ => Ok(()),
         }
     }
