@@ -141,6 +141,9 @@ fn one_zone() {
             "up 300 DNAME @",
             "x 300 A 192.0.2.79",
             "dl 300 DNAME wild",
+            "dt 300 DNAME et",
+            "x.et 300 CNAME y.dt",
+            "y.et 300 A 192.0.2.79",
             "loop1 300 CNAME loop2",
             "loop2 300 CNAME loop1",
         ],
@@ -216,6 +219,14 @@ fn one_zone() {
                 "RRSIG",
                 "NOERROR aa | dl.example.com 300 DNAME wild.example.com., b.dl.example.com 300 \
                  CNAME b.wild.example.com. | SOA! | ",
+            ),
+            // A DNAME that the chain passes twice stands there once (RFC 2181 §5).
+            (
+                "x.dt.example.com",
+                "A",
+                "NOERROR aa | dt.example.com 300 DNAME et.example.com., x.dt.example.com 300 CNAME \
+                 x.et.example.com., x.et.example.com 300 CNAME y.dt.example.com., y.dt.example.com \
+                 300 CNAME y.et.example.com., y.et.example.com 300 A 192.0.2.79 |  | ",
             ),
             ("loop1.example.com", "A", "SERVFAIL |  |  | "),
             ("other.test", "A", "REFUSED |  |  | "),
