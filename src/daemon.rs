@@ -1,24 +1,30 @@
 //! The server's life: doors are bound first, opened last and closed first.
 //!
-//! 1. [`enter`]: bind, raise the limit of open files, leave root behind.
+//! 1. Bind, raise the limit of open files, leave root behind: [`enter`].
 //! 2. Everything else is read: zones, ownership, the last good state. Clients that ask meanwhile
 //!    wait in the sockets.
-//! 3. [`open`]: questions are answered; the log says `ready`.
-//! 4. [`Signals`]: SIGTERM and SIGINT end it, SIGHUP reads config and zones again.
-//! 5. [`Doors::close`]: what was asked is answered.
+//! 3. Questions are answered; the log says `ready`: [`open`].
+//! 4. SIGTERM and SIGINT end it, SIGHUP reads config and zones again.
+//! 5. What was asked is answered, the doors close, and then the publisher ends.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc::TrySendError;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
 
+use crate::base::limits::PUBLISHER_END_MS;
 use crate::config::settings;
+use crate::control::command::{Command, Handle};
 use crate::model::snapshot::Snapshot;
 use crate::telemetry::counters::Counters;
 use crate::transport::answers::Answers;
@@ -33,24 +39,121 @@ pub enum DaemonError {
     Privilege(PrivilegeError),
     Thread(io::Error),
     Signal(io::Error),
+    World(Box<dyn Error + Send + Sync>),
+}
+
+/// What is behind the doors.
+pub struct World {
+    /// What is answered from.
+    pub published: Arc<ArcSwap<Snapshot>>,
+    /// The way to whoever changes it.
+    pub publisher: Handle,
+    /// Told by the publisher when a reload changed them.
+    pub settings: watch::Receiver<settings::Server>,
+    /// They end after `Command::Stop`.
+    pub threads: Vec<JoinHandle<()>>,
+}
+
+impl World {
+    fn reload(&self) {
+        match self.publisher.try_send(Command::Reload(None)) {
+            Ok(()) => info!("reading config and zones again"),
+            Err(TrySendError::Full(_)) => warn!("too much is waiting to be done: no reload"),
+            Err(TrySendError::Disconnected(_)) => {
+                error!("the publisher has ended: nothing can change any more, restart the server");
+            }
+        }
+    }
+
+    /// Lets the publisher end, and waits a little. What is on disk is whole at any moment: one
+    /// that is in the middle of a long load need not be waited for.
+    fn end(self) {
+        if self.publisher.try_send(Command::Stop).is_err() {
+            return;
+        }
+        let step = Duration::from_millis(5);
+        for _ in 0..PUBLISHER_END_MS / 5 {
+            if self.threads.iter().all(JoinHandle::is_finished) {
+                return;
+            }
+            thread::sleep(step);
+        }
+        info!("not waiting for the publisher, which is busy");
+    }
 }
 
 /// What the operator wants of a running server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wish {
+enum Wish {
     Stop,
     Reload,
 }
 
 /// The signals we listen to. Made early: until then SIGHUP would end the process.
-pub struct Signals {
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
+/// Runs the server until a signal ends it. `load` reads the world; nothing is answered before.
+pub fn run<F>(server: &settings::Server, load: F) -> Result<(), DaemonError>
+where
+    F: FnOnce() -> Result<World, Box<dyn Error + Send + Sync>> + Send + 'static,
+{
+    let runtime =
+        Builder::new_current_thread().enable_all().build().map_err(DaemonError::Thread)?;
+    let outcome = runtime.block_on(live(server, load));
+    // Does not wait for a load that a signal has overtaken.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn live<F>(server: &settings::Server, load: F) -> Result<(), DaemonError>
+where
+    F: FnOnce() -> Result<World, Box<dyn Error + Send + Sync>> + Send + 'static,
+{
+    let mut signals = Signals::listen()?;
+    let bound = enter(server)?;
+    let mut loading = spawn_blocking(load);
+    let mut reload_wanted = false;
+    let mut world = loop {
+        tokio::select! {
+            loaded = &mut loading => match loaded {
+                Ok(loaded) => break loaded.map_err(DaemonError::World)?,
+                Err(panic) => return Err(DaemonError::World(Box::new(panic))),
+            },
+            wish = signals.next() => match wish {
+                Wish::Stop => return Ok(()),
+                Wish::Reload => reload_wanted = true,
+            },
+        }
+    };
+    let counters = Arc::<Counters>::default();
+    let doors = open(bound, server, Arc::clone(&world.published), counters)?;
+    if reload_wanted {
+        world.reload();
+    }
+    loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Stop => break,
+                Wish::Reload => world.reload(),
+            },
+            Ok(()) = world.settings.changed() => {
+                doors.set_tcp_limits(tcp_limits(&world.settings.borrow_and_update()));
+            }
+        }
+    }
+    info!("stopping");
+    doors.close();
+    world.end();
+    info!("stopped");
+    Ok(())
+}
+
 /// Does what needs root: binds all of `server.listen`, and then stops being root.
-pub fn enter(server: &settings::Server) -> Result<Bound, DaemonError> {
+fn enter(server: &settings::Server) -> Result<Bound, DaemonError> {
     let bound = sockets::bind(&server.listen, workers(server)).map_err(DaemonError::Bind)?;
     for left_out in &bound.left_out {
         warn!("{left_out}");
@@ -75,7 +178,7 @@ pub fn enter(server: &settings::Server) -> Result<Bound, DaemonError> {
 }
 
 /// Starts to answer, and says where.
-pub fn open(
+fn open(
     bound: Bound,
     server: &settings::Server,
     published: Arc<ArcSwap<Snapshot>>,
@@ -92,8 +195,7 @@ pub fn open(
     Ok(doors)
 }
 
-/// What TCP clients may use; for [`Doors::set_tcp_limits`] after a reload.
-pub fn tcp_limits(server: &settings::Server) -> TcpLimits {
+fn tcp_limits(server: &settings::Server) -> TcpLimits {
     TcpLimits {
         max: server.tcp_max,
         per_address: server.tcp_per_address,
@@ -108,7 +210,7 @@ fn workers(server: &settings::Server) -> usize {
 
 impl Signals {
     /// Must be called inside the runtime.
-    pub fn listen() -> Result<Signals, DaemonError> {
+    fn listen() -> Result<Signals, DaemonError> {
         let listen = |kind| signal(kind).map_err(DaemonError::Signal);
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,
@@ -118,7 +220,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.interrupt.recv() => Wish::Stop,
@@ -130,7 +232,9 @@ impl Signals {
 impl fmt::Display for DaemonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            DaemonError::Bind(_) | DaemonError::Privilege(_) => "the server cannot start",
+            DaemonError::Bind(_) | DaemonError::Privilege(_) | DaemonError::World(_) => {
+                "the server cannot start"
+            }
             DaemonError::Thread(_) => "cannot start the threads that answer questions",
             DaemonError::Signal(_) => "cannot listen to signals",
         })
@@ -142,6 +246,7 @@ impl Error for DaemonError {
         Some(match self {
             DaemonError::Bind(error) => error,
             DaemonError::Privilege(error) => error,
+            DaemonError::World(error) => &**error,
             DaemonError::Thread(error) | DaemonError::Signal(error) => error,
         })
     }
@@ -152,6 +257,7 @@ mod tests {
     use super::*;
     use crate::base::hash::HashKey;
     use std::net::UdpSocket;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     fn server(listen: &[&str]) -> settings::Server {
         let listen = listen.iter().map(|address| address.parse().unwrap()).collect();
@@ -187,19 +293,61 @@ mod tests {
         assert!(text.starts_with(&format!("cannot listen on {address} (UDP)")), "{text}");
     }
 
-    #[test]
-    fn signals_are_wishes() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut signals = Signals::listen().unwrap();
-            for (signal, wish) in [
-                (nix::sys::signal::SIGHUP, Wish::Reload),
-                (nix::sys::signal::SIGTERM, Wish::Stop),
-                (nix::sys::signal::SIGINT, Wish::Stop),
-            ] {
-                nix::sys::signal::raise(signal).unwrap();
-                assert_eq!(signals.next().await, wish);
+    /// A world that notes what it is told, there when the test says so.
+    fn world(told: SyncSender<String>, stay: Receiver<()>) -> World {
+        let (publisher, commands) = sync_channel(8);
+        let (settings, watched) = watch::channel(settings::Server::default());
+        let publishing = thread::spawn(move || {
+            let _settings = settings;
+            for command in commands {
+                told.send(format!("{command:?}")).unwrap();
+                if matches!(command, Command::Stop) {
+                    return;
+                }
             }
         });
+        stay.recv().unwrap();
+        World {
+            published: Arc::new(ArcSwap::from_pointee(Snapshot::empty(HashKey::new([1; 16])))),
+            publisher,
+            settings: watched,
+            threads: vec![publishing],
+        }
+    }
+
+    /// All signals in one test: they are of the whole process.
+    #[test]
+    fn signals_reload_and_stop() {
+        use nix::sys::signal::{SIGHUP, SIGINT, SIGTERM, raise};
+        for stop in [SIGTERM, SIGINT] {
+            let (told, hears) = sync_channel(8);
+            let (go, stay) = sync_channel(0);
+            let running =
+                thread::spawn(move || run(&server(&["127.0.0.1:0"]), || Ok(world(told, stay))));
+            // Whoever lets the world go on knows that the signals are listened to already.
+            go.send(()).unwrap();
+            raise(SIGHUP).unwrap();
+            assert_eq!(hears.recv().unwrap(), "Reload(None)");
+            raise(SIGHUP).unwrap();
+            assert_eq!(hears.recv().unwrap(), "Reload(None)");
+            raise(stop).unwrap();
+            assert_eq!(hears.recv().unwrap(), "Stop");
+            running.join().unwrap().unwrap();
+        }
+        // A signal during the load does not wait for it.
+        let (told, _hears) = sync_channel(8);
+        let (_go, stay) = sync_channel::<()>(0);
+        let (began, begins) = sync_channel(1);
+        let load = move || {
+            began.send(()).unwrap();
+            Ok(world(told, stay))
+        };
+        let running = thread::spawn(move || run(&server(&["127.0.0.1:0"]), load));
+        begins.recv().unwrap();
+        raise(SIGTERM).unwrap();
+        running.join().unwrap().unwrap();
+
+        let error = run(&server(&["127.0.0.1:0"]), || Err("zones/ is away".into())).unwrap_err();
+        assert_eq!(error.source().unwrap().to_string(), "zones/ is away");
     }
 }

@@ -52,6 +52,9 @@ pub const TCP_GRACE_MS: u64 = 20;
 /// Time that TCP clients then have to take their answers, in milliseconds. With the grace before
 /// it, less than the second a stop may take.
 pub const TCP_DRAIN_MS: u64 = 500;
+/// Time the publisher has to end after the doors are closed, in milliseconds: with theirs it stays
+/// below a second.
+pub const PUBLISHER_END_MS: u64 = 300;
 /// Pause after `accept` failed for want of files or memory, in milliseconds.
 pub const TCP_ACCEPT_PAUSE_MS: u64 = 100;
 /// A warning about clients or the network is repeated at most once in this time, in seconds.
