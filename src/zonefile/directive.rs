@@ -1,5 +1,6 @@
 //! Directives: `$ORIGIN`, `$TTL`, `$INCLUDE`; `$GENERATE` has a file of its own.
 
+use super::head::ttl_too_large;
 use super::lexer::Lexer;
 use super::parse::{self, Broken, Parser, error, shown};
 use super::ttl::{self, TtlText};
@@ -55,7 +56,7 @@ impl Parser<'_> {
                 self.state.default_ttl = Some(ttl);
                 Ok(())
             }
-            TtlText::TooLarge => Err(parse::ttl_too_large(&token)),
+            TtlText::TooLarge => Err(ttl_too_large(&token)),
             TtlText::Not => {
                 let message = format!("{} is no TTL", shown(token.text));
                 let mut error = error(token.at, token.len, "bad-ttl", message);

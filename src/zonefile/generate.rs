@@ -8,8 +8,9 @@ use std::fmt::Write;
 
 use super::directive::argument;
 use super::finding::Place;
+use super::head::head;
 use super::lexer::Lexer;
-use super::parse::{self, Parser, error, shown};
+use super::parse::{Parser, error, shown};
 use crate::base::limits;
 use crate::rdata::{FieldError, Token, Tokens};
 
@@ -56,7 +57,7 @@ impl Parser<'_> {
         let range = range(&token)?;
         let owner = argument(lexer, "an owner name with `$` for the number")?;
         let owner_template = template(&owner)?;
-        let head = parse::head(lexer, None)?;
+        let head = head(lexer)?;
         let (data, data_place) = data(lexer)?;
         let data_template = Template::read(&data).map_err(|why| bad_template(&data_place, why))?;
         if lexer.has_fault() {

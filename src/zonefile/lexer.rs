@@ -124,6 +124,11 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// Offset of what is read next.
+    pub fn pos(&self) -> usize {
+        self.pos
+    }
+
     /// Whether the entry starts with this octet.
     pub fn starts_with(&self, b: u8) -> bool {
         self.text.get(self.pos) == Some(&b)

@@ -7,6 +7,7 @@ mod directive;
 pub mod filename;
 pub mod finding;
 mod generate;
+mod head;
 mod include;
 mod index;
 mod lexer;

@@ -132,6 +132,12 @@ fn group(parsed: &mut Parsed) -> Index {
 /// Finds records of an RRset that say what an earlier one says (RFC 2181 §5: an RRset is a set).
 fn find_duplicates(parsed: &Parsed, rrset: Range<usize>, findings: &mut Findings) -> Vec<usize> {
     let mut found = Vec::new();
+    // Equal data is equal as written but for the case of letters, which is quicker to compare.
+    let same = |a: &Record, b: &Record| parsed.rdata(a).eq_ignore_ascii_case(parsed.rdata(b));
+    let few = &parsed.records[rrset.clone()];
+    if few.len() <= 8 && !few.iter().enumerate().any(|(i, a)| few[..i].iter().any(|b| same(a, b))) {
+        return Vec::new();
+    }
     let mut canonical = Vec::new();
     let mut sorted: Vec<(usize, usize, usize)> = Vec::with_capacity(rrset.len());
     for i in rrset {

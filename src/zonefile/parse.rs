@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use super::finding::{Finding, Findings, Place, Source};
+use super::head::{Head, NO_TYPE, advice_on_type, head};
 use super::include::Include;
 use super::lexer::{Lexer, Pairs, Start};
 use super::record::{Parsed, Record};
-use super::ttl::{self, TtlText};
 use crate::base::hash::HashKey;
 use crate::base::limits;
 use crate::base::name::{self, Name, NameError};
 use crate::base::rtype::{self, RType};
+use crate::base::time::MAX_TTL;
 use crate::rdata::{self, FieldError, Token, Tokens};
 
 pub(super) struct Parser<'c> {
@@ -66,15 +67,6 @@ pub(super) struct Broken {
     pub ns: bool,
 }
 
-/// What stands between owner and data.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub rtype: RType,
-    ttl: Option<u32>,
-    at: u32,
-    len: u32,
-}
-
 /// TTL of a record that waits for the SOA minimum.
 const TTL_UNKNOWN: u32 = u32::MAX;
 
@@ -107,7 +99,7 @@ impl<'c> Parser<'c> {
         self.out.arena.reserve(estimate.min(limits::ZONE_TEXT_MAX));
         self.out.records.reserve(estimate.min(limits::ZONE_TEXT_MAX) / 40);
         self.text(source);
-        let minimum = self.soa_minimum.unwrap_or(0);
+        let minimum = self.soa_minimum.unwrap_or(0).min(MAX_TTL);
         for record in self.out.records.iter_mut().filter(|r| r.ttl == TTL_UNKNOWN) {
             record.ttl = minimum;
         }
@@ -142,14 +134,19 @@ impl<'c> Parser<'c> {
             if start == Start::End {
                 break;
             }
+            let at = lexer.pos();
             let result = self.entry(&mut lexer, start, source);
             // What is found missing after a fault is missing because of it.
             let told = lexer.has_fault();
             let fault = lexer.end();
-            if let Err(error) = result
+            if let Err(mut error) = result
                 && !told
                 && !fault.as_ref().is_some_and(|fault| swallowed(text, fault, &error))
             {
+                // Nobody reads advice on the ten thousandth error, and it takes time.
+                if error.code == NO_TYPE && self.findings.errors < limits::FINDINGS_MAX {
+                    error.help = advice_on_type(text, &error, (start == Start::Word).then_some(at));
+                }
                 self.findings.report(Finding::field(source, error));
             }
             if let Some(fault) = fault {
@@ -169,14 +166,13 @@ impl<'c> Parser<'c> {
         }
         let Some(first) = lexer.peek() else { return Ok(()) };
         let at = first.at;
-        let mut owner = None;
         if start == Start::Word {
-            owner = lexer.next();
+            lexer.next();
             if let Err(error) = self.owner(&first) {
                 self.findings.report(Finding::field(source, error));
             }
         }
-        let head = head(lexer, owner)?;
+        let head = head(lexer)?;
         let rdata_at = self.data(lexer, &head)?;
         if lexer.has_fault() {
             self.broken.note(head.rtype);
@@ -331,152 +327,6 @@ impl Broken {
 fn swallowed(text: &[u8], fault: &FieldError, error: &FieldError) -> bool {
     let between = text.get(fault.at as usize..error.at as usize).unwrap_or_default();
     fault.code == super::lexer::UNCLOSED_PARENTHESIS && between.contains(&b'\n')
-}
-
-/// Reads TTL and class in either order, and the type. `owner` stood before them, in the first
-/// column.
-pub(super) fn head<'t>(
-    lexer: &mut Lexer<'t>,
-    owner: Option<Token<'t>>,
-) -> Result<Head, FieldError> {
-    let mut ttl = None;
-    let mut class = false;
-    loop {
-        let Some(token) = lexer.next() else {
-            let message = "the record ends before its type";
-            let mut error = error(lexer.end_at(), 1, "missing-type", message);
-            error.expected = expected(ttl, class);
-            return Err(error);
-        };
-        let Token { text, at, len, .. } = token;
-        if token.is_quoted() {
-            return Err(no_type(&token, owner, ttl, class));
-        }
-        if ttl.is_none() {
-            match ttl::read(text) {
-                TtlText::Ttl(value) => {
-                    ttl = Some(value);
-                    continue;
-                }
-                TtlText::TooLarge => return Err(ttl_too_large(&token)),
-                TtlText::Not => {}
-            }
-        }
-        if !class && let Some(number) = class_from_text(text) {
-            if number != rtype::CLASS_IN {
-                let message = format!("class {} is not served", shown(text));
-                let mut error = error(at, len, "class-not-in", message);
-                error.expected = "class IN, or none".to_owned();
-                return Err(error);
-            }
-            class = true;
-            continue;
-        }
-        let Some(rtype) = rdata::type_from_text(text) else {
-            return Err(no_type(&token, owner, ttl, class));
-        };
-        if !rdata::is_data(rtype) {
-            let message = format!("{} is for questions and messages only", shown(text));
-            let mut error = error(at, len, "meta-type", message);
-            error.expected = "a type that records can have".to_owned();
-            return Err(error);
-        }
-        return Ok(Head { rtype, ttl, at, len });
-    }
-}
-
-fn no_type(
-    token: &Token<'_>,
-    owner: Option<Token<'_>>,
-    ttl: Option<u32>,
-    class: bool,
-) -> FieldError {
-    let message = format!("{} is no record type", shown(token.text));
-    let mut error = error(token.at, token.len, "unknown-type", message);
-    error.expected = expected(ttl, class);
-    // A type in the first column; `a` is more often a host.
-    let known = |text: &[u8]| {
-        text != b"a" && (rdata::type_from_text(text).is_some() || class_from_text(text).is_some())
-    };
-    error.help = match (similar_type(token.text), owner) {
-        (Some(rtype), _) => Some(format!("did you mean `{rtype}`?")),
-        (None, Some(owner)) if known(owner.text) => Some(format!(
-            "{} in the first column is read as an owner: put a blank before it",
-            shown(owner.text)
-        )),
-        _ => None,
-    };
-    error
-}
-
-fn expected(ttl: Option<u32>, class: bool) -> String {
-    match (ttl.is_some(), class) {
-        (false, false) => "a TTL, the class IN or a record type",
-        (false, true) => "a TTL or a record type",
-        (true, false) => "the class IN or a record type",
-        (true, true) => "a record type",
-    }
-    .to_owned()
-}
-
-/// A type that differs from `text` by one letter too many, too few, wrong, or two exchanged.
-fn similar_type(text: &[u8]) -> Option<String> {
-    // Numbers are forgotten TTLs and addresses rather than slips of the finger.
-    if text.len() > 10 || !text.iter().any(u8::is_ascii_alphabetic) {
-        return None;
-    }
-    let mut tries: Vec<Vec<u8>> = Vec::new();
-    for at in 0..=text.len() {
-        let (left, right) = text.split_at(at);
-        if let [a, b, rest @ ..] = right {
-            tries.push([left, &[*b, *a], rest].concat());
-        }
-        if let [_, rest @ ..] = right {
-            tries.push([left, rest].concat());
-        }
-        for letter in b'A'..=b'Z' {
-            tries.push([left, &[letter], right].concat());
-            if let [_, rest @ ..] = right {
-                tries.push([left, &[letter], rest].concat());
-            }
-        }
-    }
-    // The closer in length the likelier, and numbered types are typed rarely.
-    tries.sort_by_key(|t| t.len().abs_diff(text.len()));
-    let found = tries.iter().filter_map(|t| rdata::type_from_text(t));
-    found
-        .filter(|&rtype| rdata::is_data(rtype))
-        .map(|rtype| rdata::type_text(rtype).to_string())
-        .find(|t| !t.starts_with("TYPE"))
-}
-
-fn class_from_text(text: &[u8]) -> Option<u16> {
-    let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
-    if text.len() == 2 {
-        return match () {
-            () if is("IN") => Some(rtype::CLASS_IN),
-            () if is("CH") => Some(rtype::CLASS_CH),
-            () if is("HS") => Some(4),
-            () if is("CS") => Some(2),
-            () => None,
-        };
-    }
-    match text.split_at_checked(5) {
-        Some((word, b"")) if word.eq_ignore_ascii_case(b"CHAOS") => Some(rtype::CLASS_CH),
-        Some((word, digits)) if word.eq_ignore_ascii_case(b"CLASS") => {
-            let digits = str::from_utf8(digits).ok()?;
-            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
-        }
-        _ if is("HESIOD") => Some(4),
-        _ => None,
-    }
-}
-
-pub(super) fn ttl_too_large(token: &Token<'_>) -> FieldError {
-    let message = format!("the TTL {} is too large", shown(token.text));
-    let mut error = error(token.at, token.len, "ttl-too-large", message);
-    error.expected = "at most 2147483647 seconds (RFC 2181 §8)".to_owned();
-    error
 }
 
 /// Appends the wire form of a name, `@` being the origin.

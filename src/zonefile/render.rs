@@ -135,24 +135,23 @@ impl<'a> Renderer<'a> {
         };
         let end = (at + (place.len as usize).max(1)).min(span.end).max(at);
         let at = at.min(span.end);
-        let before: Vec<char> = characters(&text[span.start..at]).collect();
+        let before = characters(&text[span.start..at]).count();
         let marked = characters(&text[at..end.max(at)]).count().max(1);
-        let rest = characters(&text[at..span.end]);
-        let from = before.len().saturating_sub(BEFORE);
-        let from = if before.len() + marked <= WINDOW { 0 } else { from };
-        let mut shown: String = before[from..].iter().collect();
-        if from > 0 {
-            shown.replace_range(..shown.chars().next().map_or(0, char::len_utf8), "…");
+        let fits = before + marked <= WINDOW;
+        let from = if fits { 0 } else { before.saturating_sub(BEFORE) };
+        let mut shown = String::new();
+        let mut rest = characters(&text[span.clone()]).skip(from);
+        if from > 0 && rest.next().is_some() {
+            shown.push('…');
         }
-        let width = before.len() - from;
-        let mut rest = rest.fuse();
-        shown.extend(rest.by_ref().take(WINDOW - width));
+        shown.extend(rest.by_ref().take(WINDOW - usize::from(from > 0)));
         if rest.next().is_some() {
             shown.push('…');
         }
+        let width = before - from;
         Excerpt {
             line,
-            column: before.len() + 1,
+            column: before + 1,
             text: shown,
             before: width,
             carets: marked.min(WINDOW - width),
