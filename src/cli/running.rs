@@ -51,16 +51,10 @@ fn data(over: &Over) -> Result<PathBuf, Box<dyn Error>> {
     if let Some(data) = &over.data {
         return Ok(data.clone());
     }
-    match file::read_with(&over.config, &over.overrides()) {
-        Ok((settings, _)) => Ok(settings.server.data),
-        Err(findings) => {
-            let problems: String = findings.iter().map(|f| format!("\n{f}")).collect();
-            Err(format!(
-                "where the server keeps its data cannot be read from the config; --data FOLDER says it: {problems}"
-            )
-            .into())
-        }
-    }
+    // Also out of a config with errors: a reload reads the zones even then.
+    file::data_folder(&over.config).map_err(|findings| {
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
+    })
 }
 
 /// What a reload changed.

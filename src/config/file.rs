@@ -4,11 +4,11 @@
 //! a value.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::finding::ConfigFinding;
 use super::keys;
-use super::settings::{Hold, Log, LogFormat, Overrides, Settings};
+use super::settings::{DATA, Hold, Log, LogFormat, Overrides, Settings};
 use super::syntax::{self, Table};
 use super::walk::{Item, Walk};
 use crate::model::settings::{FlattenMode, OnViolation};
@@ -60,6 +60,19 @@ pub fn text_of(path: &Path) -> Result<String, Vec<ConfigFinding>> {
         let line = good.iter().filter(|&&b| b == b'\n').count() + 1;
         vec![ConfigFinding::of_file(&shown, "not-utf8", format!("line {line} is not UTF-8"))]
     })
+}
+
+/// `server.data` of a config, whatever else is wrong with it; the error is that the file cannot be read.
+pub fn data_folder(path: &Path) -> Result<PathBuf, Vec<ConfigFinding>> {
+    Ok(data_in(&text_of(path)?, path.parent().unwrap_or(Path::new(""))))
+}
+
+fn data_in(text: &str, folder: &Path) -> PathBuf {
+    let (mended, _) = syntax::mend(text);
+    let (tables, _) = syntax::tables(&mended);
+    let server = tables.get_ref().get("server");
+    let data = server.and_then(|server| server.get_ref().get("data")?.get_ref().as_str());
+    folder.join(data.unwrap_or(DATA))
 }
 
 fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Read {
@@ -253,6 +266,14 @@ mod tests {
         let overrides = Overrides { listen: listen.clone(), ..Overrides::default() };
         let (settings, _) = interpret("", Path::new(""), "config.toml", &overrides).unwrap();
         assert_eq!(settings.server.listen, listen);
+    }
+
+    #[test]
+    fn the_data_folder_is_found_in_a_broken_config_too() {
+        let folder = |text| data_in(text, Path::new("/etc"));
+        assert_eq!(folder("[server]\ndata = \"d\"\n[log\nx ="), Path::new("/etc/d"));
+        assert_eq!(folder("[server]\ndata = 1\n"), Path::new("/etc/data"));
+        assert_eq!(folder("server = \"/var\""), Path::new("/etc/data"));
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct Overrides {
     pub log: Option<LogFormat>,
 }
 
+/// Default of `server.data`.
+pub(super) const DATA: &str = "data";
+
 /// `[server]`. Paths are already joined with the folder of the config.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Server {
@@ -186,7 +189,7 @@ impl Default for Server {
         Server {
             listen: Vec::new(),
             zones: "zones".into(),
-            data: "data".into(),
+            data: DATA.into(),
             workers: None,
             user: None,
             nsid: String::new(),
