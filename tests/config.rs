@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bailiwick::config::file;
 use bailiwick::config::finding::ConfigFinding;
+use bailiwick::config::standing::withdrawn_only;
 
 fn shown(text: &str) -> String {
     let (head, findings) = match file::from_text(text, Path::new("folder")) {
@@ -57,4 +58,39 @@ fn a_config_that_is_not_there() {
     let shown = findings.iter().map(ConfigFinding::to_string).collect::<String>();
     assert!(shown.contains("cannot read the config"), "{shown}");
     assert!(shown.contains("--config"), "{shown}");
+}
+
+/// Whatever stands in the file, it is read or refused in words.
+#[test]
+fn mangled_configs_are_read_or_refused() {
+    let sample = include_str!("../config.toml");
+    let pieces =
+        ["[", "]", "\"", "\"\"\"", "=", "\n", "{", "}", "é", "#", "'", ",", "\\u12", "9e9"];
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    for _ in 0..1000 {
+        let mut text = sample.to_owned();
+        for _ in 0..1 + random(4) {
+            let from = text.floor_char_boundary(random(text.len().max(1)));
+            let to = text.ceil_char_boundary((from + random(12)).min(text.len()));
+            text.replace_range(from..to, pieces[random(pieces.len())]);
+        }
+        let standing = withdrawn_only(&text);
+        match file::from_text(&text, Path::new("")) {
+            // What the reader takes as granted and trusted stands for the withdrawal too.
+            Ok((settings, _)) => {
+                let standing = standing.expect("a valid config has sections");
+                assert!(settings.grants.iter().all(|g| standing.grants(&g.hostname, &g.zone)));
+                assert!(settings.accounts.iter().all(|(name, account)| {
+                    account.trusts.iter().all(|t| standing.trusts(name, &t.account))
+                }));
+            }
+            Err(findings) => assert!(findings.iter().all(|f| f.to_string().contains(": "))),
+        }
+    }
 }
