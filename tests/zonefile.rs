@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bailiwick::base::hash::HashKey;
-use bailiwick::base::limits::FINDINGS_MAX;
+use bailiwick::base::limits::{FINDINGS_MAX, INCLUDE_DEPTH, INCLUDES_MAX};
 use bailiwick::base::name::{Name, Text};
 use bailiwick::base::rtype;
 use bailiwick::rdata;
@@ -192,6 +192,33 @@ fn text_without_a_file_includes_nothing() {
     assert!(finding.message.contains("only zone files may include"), "{}", finding.message);
 }
 
+/// Gives a text for any path.
+struct Everywhere(&'static str);
+
+impl Include for Everywhere {
+    fn open(&mut self, path: &str, from: &str) -> Result<Source, String> {
+        Ok(Source { path: format!("{from}/{path}"), text: self.0.as_bytes().into() })
+    }
+}
+
+#[test]
+fn includes_are_bounded() {
+    let apex = Name::from_text("example.com").unwrap();
+    let count = |text: &str, include: &'static str| {
+        let source = Source { path: "zone".to_owned(), text: text.as_bytes().into() };
+        let parsed = read(&apex, source, &mut Everywhere(include), &key());
+        let codes = parsed.findings.iter().map(|f| f.code).collect::<Vec<_>>();
+        (parsed.sources.len(), codes)
+    };
+    let (sources, codes) = count("$INCLUDE x\n", "$INCLUDE x\n");
+    assert_eq!(sources, INCLUDE_DEPTH + 1);
+    assert!(codes.contains(&"include-too-deep"), "{codes:?}");
+    // Each of the texts includes three: without a bound there would be 3^10.
+    let (sources, codes) = count("$INCLUDE x\n", "$INCLUDE x\n$INCLUDE y\n$INCLUDE z\n");
+    assert_eq!(sources, INCLUDES_MAX);
+    assert!(codes.contains(&"too-many-includes"), "{codes:?}");
+}
+
 #[test]
 fn findings_as_json() {
     let parsed = read_text("@ 300 SOA ns1 h 1 7200 3600 1209600\n\tü\u{1b} A x\n".as_bytes());
@@ -207,6 +234,31 @@ fn findings_as_json() {
             "text": " ü␛ A x",
         })
     );
+}
+
+/// Every code in the tables of `docs/ZONE-FILES.md` is shown by a golden file.
+#[test]
+fn documented_codes_are_tested() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ZONE-FILES.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let mut shown = String::new();
+    for folder in ["good", "bad"] {
+        for path in fs::read_dir(golden().join(folder)).unwrap().map(|entry| entry.unwrap().path())
+        {
+            if path.extension().is_some_and(|e| e == "txt") {
+                shown += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    // These need a gigabyte of text or ten thousand files.
+    let untested = ["zone-too-large", "too-many-includes"];
+    let rows = docs.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let codes: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(codes.len() > 30);
+    for code in codes.into_iter().filter(|code| !untested.contains(code)) {
+        assert!(shown.contains(&format!("[{code}]: ")), "no golden file shows {code}");
+    }
 }
 
 fn read_text(text: &[u8]) -> Parsed {
