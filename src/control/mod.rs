@@ -8,3 +8,4 @@ pub mod loader;
 pub mod review;
 pub mod socket;
 pub mod suffixes;
+pub mod watcher;
