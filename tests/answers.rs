@@ -11,26 +11,7 @@ use bailiwick::model::grant::{Grant, GrantState, GrantTable, Trusts};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
 use bailiwick::model::snapshot::Snapshot;
 use bailiwick::model::zone::ZoneBuilder;
-use bailiwick::rdata::{self, Token, Tokens};
-
-struct Words<'a>(Vec<&'a str>, usize);
-
-impl<'a> Tokens<'a> for Words<'a> {
-    fn next(&mut self) -> Option<Token<'a>> {
-        let token = self.peek();
-        self.1 += 1;
-        token
-    }
-
-    fn peek(&mut self) -> Option<Token<'a>> {
-        let text = self.0.get(self.1)?.as_bytes();
-        Some(Token { text, quotes: rdata::Quotes::None, at: 0, len: 1 })
-    }
-
-    fn end_at(&self) -> u32 {
-        0
-    }
-}
+use bailiwick::rdata::{self, Line};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -53,7 +34,8 @@ fn zone(key: &HashKey, id: u32, account: u32, apex: &str, lines: &[&str]) -> Zon
         let ttl = words.next().unwrap().parse().unwrap();
         let mut rtype = rdata::type_from_text(words.next().unwrap().as_bytes()).unwrap();
         let mut wire = Vec::new();
-        let mut rest = Words(words.collect(), 0);
+        let rest = words.collect::<Vec<_>>().join(" ");
+        let mut rest = Line::new(rest.as_bytes());
         rdata::from_text(rtype, &mut rest, apex.as_wire(), &mut wire).unwrap();
         if rtype == rtype::CNAME && owner == apex {
             rtype = rtype::ALIAS;
