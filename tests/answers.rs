@@ -11,7 +11,7 @@ use bailiwick::model::grant::{Grant, GrantState, GrantTable, Trusts};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
 use bailiwick::model::snapshot::Snapshot;
 use bailiwick::model::zone::ZoneBuilder;
-use bailiwick::rdata::{self, Line};
+use bailiwick::rdata;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -35,8 +35,7 @@ fn zone(key: &HashKey, id: u32, account: u32, apex: &str, lines: &[&str]) -> Zon
         let mut rtype = rdata::type_from_text(words.next().unwrap().as_bytes()).unwrap();
         let mut wire = Vec::new();
         let rest = words.collect::<Vec<_>>().join(" ");
-        let mut rest = Line::new(rest.as_bytes());
-        rdata::from_text(rtype, &mut rest, apex.as_wire(), &mut wire).unwrap();
+        rdata::from_line(rtype, rest.as_bytes(), apex.as_wire(), &mut wire).unwrap();
         if rtype == rtype::CNAME && owner == apex {
             rtype = rtype::ALIAS;
         }

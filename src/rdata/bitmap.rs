@@ -19,7 +19,7 @@ pub(super) fn scan<'a, T: Tokens<'a>>(
 ) -> Result<(), FieldError> {
     let at = scanner.out.len();
     while let Some(token) = scanner.next() {
-        let rtype = scanner.type_number(&token)?;
+        let rtype = scanner.type_number(part, &token)?;
         match part.1 {
             Field::OldBitmap => {
                 if !(1..128).contains(&rtype) {

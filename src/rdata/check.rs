@@ -95,9 +95,11 @@ pub(super) fn measure(field: &Field, rdata: &[u8], at: usize) -> Result<usize, W
             Ok(rdata.len())
         }
         Field::Base64Maybe | Field::Opaque => Ok(rdata.len()),
-        Field::KeyMaybe | Field::Digest(..) | Field::Salt | Field::Hash => {
-            octets::measure(field, rdata, at)
-        }
+        Field::KeyByFlags
+        | Field::KeyByAlgorithm(_)
+        | Field::Digest(..)
+        | Field::Salt
+        | Field::Hash => octets::measure(field, rdata, at),
         Field::Bitmap(_) | Field::OldBitmap => bitmap::measure(field, rdata, at),
         Field::Ports | Field::Nsap | Field::Atma | Field::A6 => legacy::measure(field, rdata, at),
         Field::Prefixes => repeat(rdata, at, prefixes::measure),

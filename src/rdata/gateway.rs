@@ -30,6 +30,11 @@ fn kind(rdata: &[u8], by: usize, mask: u8) -> Kind {
     }
 }
 
+/// The type fills its octet: in IPSECKEY, not in AMTRELAY.
+fn by_whole_octet(mask: u8) -> bool {
+    mask == 0xFF
+}
+
 /// Whether the gateway is a name.
 pub(super) fn is_name(rdata: &[u8], by: usize, mask: u8) -> bool {
     kind(rdata, by, mask) == Kind::Name
@@ -126,6 +131,10 @@ pub(super) fn measure(field: &Field, rdata: &[u8], at: usize) -> Result<usize, W
             Kind::Ipv4 => fixed(rdata, at, 4),
             Kind::Ipv6 => fixed(rdata, at, 16),
             Kind::Name => a_name(rdata, at),
+            // Behind an unknown gateway the key of IPSECKEY could not be found.
+            Kind::Unknown(_) if by_whole_octet(mask) => {
+                Err(WireError::value(by, "an unknown gateway type"))
+            }
             Kind::Unknown(_) => Ok(rdata.len()),
         },
         Field::RelayType => fixed(rdata, at, 1),

@@ -1,25 +1,46 @@
-//! Words of a text that holds the data of one record and nothing else, as programs give it.
+//! Data of one record in a text that holds nothing else, as programs give it.
 
-use super::token::{Quotes, Token, Tokens};
+use super::scan::from_text;
+use super::token::{FieldError, Quotes, Token, Tokens};
+use crate::base::rtype::RType;
 
-/// The words of one text: spaces and line ends part them, quotes join, `\` takes the next octet as
-/// it is. Parentheses and comments are a matter of zone files and mean nothing here.
-#[derive(Clone, Debug)]
-pub struct Line<'a> {
+/// Reads the data of one record from a text of its own, like `from_text`. Spaces, line ends and
+/// quotes part the words; parentheses and comments are a matter of zone files and mean nothing here.
+pub fn from_line(
+    rtype: RType,
+    text: &[u8],
+    origin: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), FieldError> {
+    let start = out.len();
+    let mut line = Line { text, at: 0, unclosed: None };
+    let result = from_text(rtype, &mut line, origin, out);
+    match line.unclosed {
+        Some(token) => {
+            out.truncate(start);
+            let message = "a quote is opened and not closed";
+            Err(FieldError::new(&token, "unclosed-quote", message, "another `\"`"))
+        }
+        None => result,
+    }
+}
+
+/// The words of one text.
+#[derive(Clone)]
+struct Line<'a> {
     text: &'a [u8],
     at: usize,
+    /// The quote that nothing closes.
+    unclosed: Option<Token<'a>>,
 }
 
 impl<'a> Line<'a> {
-    pub fn new(text: &'a [u8]) -> Line<'a> {
-        Line { text, at: 0 }
-    }
-
-    /// Octets up to the quote that closes, or to the end.
-    fn quoted(&self, from: usize) -> usize {
-        let mut at = from;
-        while at < self.text.len() && self.text[at] != b'"' {
-            at += if self.text[at] == b'\\' { 2 } else { 1 };
+    /// Octets from `at` up to one that `ends` a word, or to the end; escapes end nothing.
+    fn until(&self, mut at: usize, ends: impl Fn(&u8) -> bool) -> usize {
+        while let Some(b) = self.text.get(at)
+            && !ends(b)
+        {
+            at += if *b == b'\\' { 2 } else { 1 };
         }
         at.min(self.text.len())
     }
@@ -28,33 +49,23 @@ impl<'a> Line<'a> {
 impl<'a> Tokens<'a> for Line<'a> {
     fn next(&mut self) -> Option<Token<'a>> {
         let text = self.text;
-        while text.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
+        let blanks = text[self.at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let from = self.at + blanks;
+        let at = from as u32;
+        if *text.get(from)? != b'"' {
+            self.at = self.until(from, |b| *b == b'"' || b.is_ascii_whitespace());
+            let word = &text[from..self.at];
+            return Some(Token { text: word, quotes: Quotes::None, at, len: word.len() as u32 });
         }
-        let from = self.at;
-        if *text.get(from)? == b'"' {
-            let end = self.quoted(from + 1);
-            self.at = (end + 1).min(text.len());
-            let len = (self.at - from) as u32;
-            return Some(Token {
-                text: &text[from + 1..end],
-                quotes: Quotes::Around,
-                at: from as u32,
-                len,
-            });
+        let end = self.until(from + 1, |b| *b == b'"');
+        self.at = (end + 1).min(text.len());
+        let len = (self.at - from) as u32;
+        let token = Token { text: &text[from + 1..end], quotes: Quotes::Around, at, len };
+        if end == text.len() {
+            self.unclosed = Some(token);
+            return None;
         }
-        let mut at = from;
-        while at < text.len() && !text[at].is_ascii_whitespace() {
-            at += match text[at] {
-                b'\\' => 2,
-                b'"' if text[at - 1] == b'=' => self.quoted(at + 1) + 1 - at,
-                b'"' => break,
-                _ => 1,
-            };
-        }
-        self.at = at.min(text.len());
-        let word = &text[from..self.at];
-        Some(Token { text: word, quotes: Quotes::None, at: from as u32, len: word.len() as u32 })
+        Some(token)
     }
 
     fn peek(&mut self) -> Option<Token<'a>> {

@@ -27,7 +27,7 @@ mod words;
 mod wrong;
 
 pub use check::{WireError, WireFault, check_wire};
-pub use line::Line;
+pub use line::from_line;
 pub use names::{NameIn, NamesIter, canonical, names, target};
 pub use print::to_text;
 pub use scan::from_text;

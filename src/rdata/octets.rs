@@ -28,8 +28,12 @@ pub(super) fn scan<'a, T: Tokens<'a>>(
             scanner.hold(token);
             base64_to_end(scanner, part, 1)
         }
-        Field::KeyMaybe if no_key(&scanner.out[scanner.start..]) => Ok(()),
-        Field::KeyMaybe => base64_to_end(scanner, part, 1),
+        Field::KeyByFlags if no_key(&scanner.out[scanner.start..]) => Ok(()),
+        Field::KeyByFlags => base64_to_end(scanner, part, 1),
+        Field::KeyByAlgorithm(at) => {
+            let algorithm = scanner.out[scanner.start + at];
+            base64_to_end(scanner, part, usize::from(algorithm != 0))
+        }
         Field::Salt => salt(scanner, part),
         Field::Hash => hash(scanner, part),
         Field::Groups => groups(scanner, part),
@@ -41,8 +45,9 @@ pub(super) fn scan<'a, T: Tokens<'a>>(
 /// Where such a field ends, once it is found valid.
 pub(super) fn measure(field: &Field, rdata: &[u8], at: usize) -> Result<usize, WireError> {
     match *field {
-        Field::KeyMaybe if no_key(rdata) => Ok(at),
-        Field::KeyMaybe => fixed(rdata, at, 1).map(|_| rdata.len()),
+        Field::KeyByFlags if no_key(rdata) => Ok(at),
+        Field::KeyByAlgorithm(by) if rdata.get(by) == Some(&0) => Ok(rdata.len()),
+        Field::KeyByFlags | Field::KeyByAlgorithm(_) => fixed(rdata, at, 1).map(|_| rdata.len()),
         Field::Digest(by, lengths) => {
             let length = rdata.len() - at;
             match wanted_length(rdata, by, lengths) {

@@ -76,7 +76,7 @@ fn part(field: &Field, rdata: &[u8], octets: &[u8], at: usize, out: &mut String)
         Field::Tag => out.extend(octets[1..].iter().map(|b| char::from(*b))),
         Field::Rest(_) => push_quoted(octets, out),
         Field::Hex(_) | Field::Digest(..) => push_hex(octets, out),
-        Field::Base64(_) | Field::KeyMaybe => push_base64(octets, out),
+        Field::Base64(_) | Field::KeyByFlags | Field::KeyByAlgorithm(_) => push_base64(octets, out),
         Field::Salt if octets == [0] => out.push('-'),
         Field::Base64Maybe if octets.is_empty() => out.push('-'),
         Field::Base64Maybe => push_base64(octets, out),

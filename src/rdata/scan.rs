@@ -133,7 +133,7 @@ impl<'a, T: Tokens<'a>> Scanner<'_, 'a, T> {
             }
             Field::Type => {
                 let token = self.bare(part)?;
-                let value = self.type_number(&token)?;
+                let value = self.type_number(part, &token)?;
                 self.out.extend_from_slice(&value.to_be_bytes());
                 Ok(())
             }
@@ -153,7 +153,8 @@ impl<'a, T: Tokens<'a>> Scanner<'_, 'a, T> {
             Field::Hex(_)
             | Field::Base64(_)
             | Field::Base64Maybe
-            | Field::KeyMaybe
+            | Field::KeyByFlags
+            | Field::KeyByAlgorithm(_)
             | Field::Digest(..)
             | Field::Salt
             | Field::Hash
@@ -229,10 +230,15 @@ impl<'a, T: Tokens<'a>> Scanner<'_, 'a, T> {
         Ok(())
     }
 
-    /// A type by mnemonic, `TYPEnnn` or, as BIND takes it too, bare number.
-    pub fn type_number(&self, token: &Token) -> Result<RType, FieldError> {
+    /// A type by mnemonic or `TYPEnnn`; where one type stands alone or in NXT, BIND takes a bare
+    /// number too, and so do we.
+    pub fn type_number(&self, part: &Part, token: &Token) -> Result<RType, FieldError> {
         let number = || value::number(token.text, u64::from(u16::MAX)).ok().map(|v| v as RType);
-        type_from_text(token.text).or_else(number).ok_or_else(|| {
+        let found = match part.1 {
+            Field::Bitmap(_) => type_from_text(token.text),
+            _ => type_from_text(token.text).or_else(number),
+        };
+        found.filter(|_| !token.is_quoted()).ok_or_else(|| {
             FieldError::new(
                 token,
                 "unknown-type",

@@ -50,9 +50,10 @@ pub(super) enum Field {
     Base64(usize),
     /// Octets up to the end in base64, or `-` for none.
     Base64Maybe,
-    /// Base64 up to the end, that must be missing if the flags at the start say that there is no
-    /// key.
-    KeyMaybe,
+    /// Base64 up to the end; missing where the flags at the start say that there is no key.
+    KeyByFlags,
+    /// Base64 up to the end; may be missing where the octet at this offset, the algorithm, is 0.
+    KeyByAlgorithm(usize),
     /// A digest in hexadecimal up to the end; the octet at this offset says which, the list how
     /// long.
     Digest(usize, &'static [(u8, usize)]),
@@ -160,7 +161,7 @@ pub(super) const TABLE: &[(&[&str], &[Part])] = &[
             ("flags", Flags(words::KEY_FLAGS)),
             ("protocol", U8(words::KEY_PROTOCOLS)),
             ("algorithm", U8(words::ALGORITHMS)),
-            ("public key", KeyMaybe),
+            ("public key", KeyByFlags),
         ],
     ),
     (
@@ -243,7 +244,7 @@ pub(super) const TABLE: &[(&[&str], &[Part])] = &[
             ("gateway type", U8(NONE)),
             ("algorithm", U8(NONE)),
             ("gateway", Gateway(1, 0xFF)),
-            ("public key", Base64(0)),
+            ("public key", KeyByAlgorithm(2)),
         ],
     ),
     (&["NSEC"], &[("next name", Name(Plain)), ("types", Bitmap(1))]),
@@ -395,7 +396,7 @@ impl Field {
             Tag => "a word of letters and digits",
             Rest(_) => "a text in quotes",
             Hex(_) | Digest(..) => "hexadecimal digits, two for each octet",
-            Base64(_) | KeyMaybe => "base64",
+            Base64(_) | KeyByFlags | KeyByAlgorithm(_) => "base64",
             Base64Maybe => "base64, or `-` for nothing",
             Salt => "hexadecimal digits, or `-` for nothing",
             Hash => "base32hex without padding",

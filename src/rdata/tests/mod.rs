@@ -9,7 +9,7 @@ use crate::base::rtype::RType;
 fn wire(kind: &str, text: &str) -> Result<Vec<u8>, FieldError> {
     let rtype = type_from_text(kind.as_bytes()).expect(kind);
     let mut out = vec![0xAA];
-    let result = from_text(rtype, &mut Line::new(text.as_bytes()), b"\x07example\0", &mut out);
+    let result = from_line(rtype, text.as_bytes(), b"\x07example\0", &mut out);
     assert_eq!(out[0], 0xAA);
     if result.is_err() {
         assert_eq!(out.len(), 1, "{kind} {text} left octets behind");

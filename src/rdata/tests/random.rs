@@ -76,8 +76,10 @@ fn push(field: &Field, source: &mut Source, rdata: &mut Vec<u8>) {
             source.octets(least + more, rdata);
         }
         Field::Base64Maybe => source.octets(more, rdata),
-        Field::KeyMaybe if rdata[0] & 0xC0 == 0xC0 => {}
-        Field::KeyMaybe | Field::Nsap => source.octets(1 + more, rdata),
+        Field::KeyByFlags if rdata[0] & 0xC0 == 0xC0 => {}
+        Field::KeyByFlags | Field::KeyByAlgorithm(_) | Field::Nsap => {
+            source.octets(1 + more, rdata)
+        }
         Field::Digest(by, lengths) => {
             let wanted = lengths.iter().find(|(kind, _)| *kind == rdata[by]);
             source.octets(wanted.map_or(12 + more, |(_, length)| *length), rdata);
