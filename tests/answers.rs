@@ -1,5 +1,7 @@
 //! Questions against small worlds, decoded by `explain`'s reader: the engine and the encoder together.
 
+use std::net::Ipv4Addr;
+
 use bailiwick::base::hash::HashKey;
 use bailiwick::base::id::{AccountId, ZoneId};
 use bailiwick::base::name::Name;
@@ -8,10 +10,13 @@ use bailiwick::base::time::UnixTime;
 use bailiwick::explain::{self, Reply};
 use bailiwick::model::catalog::{Catalog, Zone};
 use bailiwick::model::grant::{Grant, GrantState, GrantTable, Trusts};
+use bailiwick::model::question::{Client, Transport};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
 use bailiwick::model::snapshot::Snapshot;
 use bailiwick::model::zone::ZoneBuilder;
 use bailiwick::rdata;
+use bailiwick::wire::{Scratch, respond};
+use hickory_proto::op::Message;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -346,4 +351,39 @@ fn the_ds_of_an_apex_is_all_that_the_zone_above_says_of_it() {
     // The zone right above is elsewhere.
     let soa = line(&ask(&w, "x.cut.example.com", "DS"));
     assert!(soa.starts_with("NOERROR aa |  | x.cut.example.com 60 SOA "), "{soa}");
+}
+
+/// Glue that does not fit does not keep out other glue that does (RFC 9471 §3: all that is needed, or TC).
+#[test]
+fn glue_goes_as_far_as_there_is_room() {
+    let mut lines = vec![
+        "sub 300 NS big".to_owned(),
+        "sub 300 NS ns.sub".to_owned(),
+        "sub 300 NS small".to_owned(),
+        "ns.sub 300 A 192.0.2.53".to_owned(),
+        "small 300 A 192.0.2.54".to_owned(),
+        "big 300 A 192.0.2.55".to_owned(),
+        "sub2 300 NS ns.sub2".to_owned(),
+    ];
+    lines.extend((0..60).map(|i| format!("big 300 AAAA 2001:db8::{i:x}")));
+    lines.extend((0..60).map(|i| format!("ns.sub2 300 AAAA 2001:db8::{i:x}")));
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let w = world(&[(1, "example.com", &lines)]);
+    let ask = |text: &str| {
+        let mut packet = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        packet.extend(name(text).as_wire());
+        packet.extend([0, 1, 0, 1]);
+        let client = Client { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Udp };
+        let mut out = [0; 1232];
+        let reply = respond(&w, &packet, client, NOW, &mut Scratch::default(), &mut out).unwrap();
+        Message::from_vec(&out[..reply.len]).unwrap()
+    };
+    let fits = ask("www.sub.example.com");
+    let mut glue: Vec<String> = fits.additionals.iter().map(|r| r.data.to_string()).collect();
+    glue.sort();
+    assert_eq!(
+        (glue.join(" ").as_str(), fits.truncation),
+        ("192.0.2.53 192.0.2.54 192.0.2.55", false)
+    );
+    assert!(ask("www.sub2.example.com").truncation);
 }

@@ -310,13 +310,17 @@ impl Encoder<'_, '_, '_> {
                     continue;
                 }
                 let place = self.ns_at.map(|start| start + at + RR_HEAD);
-                let start = self.w.len;
-                match self.addresses(zone, target, place, item.ttl_cap) {
-                    Ok(written) => count += written,
-                    Err(Full) if needed => return Err(Full),
-                    Err(Full) => {
-                        self.w.len = start;
-                        return Ok(count);
+                let Some(node) = zone.find_name(target, &self.context.snapshot.key) else {
+                    continue;
+                };
+                for rtype in [rtype::A, rtype::AAAA] {
+                    let Some(set) = node.rrset(rtype) else { continue };
+                    let start = self.w.len;
+                    match self.addresses(target, place, set, item.ttl_cap) {
+                        Ok(written) => count += written,
+                        Err(Full) if needed => return Err(Full),
+                        // What comes next may be smaller.
+                        Err(Full) => self.w.len = start,
                     }
                 }
             }
@@ -324,27 +328,21 @@ impl Encoder<'_, '_, '_> {
         Ok(count)
     }
 
-    /// The A and AAAA of `target`, as far as it lies in `zone`. `place`: where the name already stands.
+    /// Addresses of `target`. `place`: where the name already stands.
     fn addresses(
         &mut self,
-        zone: &ZoneData,
         target: &[u8],
         place: Option<usize>,
+        set: RrSet<'_>,
         ttl_cap: u32,
     ) -> Result<u16, Full> {
-        let Some(node) = zone.find_name(target, &self.context.snapshot.key) else { return Ok(0) };
         let pointer =
             place.filter(|&p| p <= POINTER_MAX).map(|p| (0xC000 | p as u16).to_be_bytes());
         let owner = pointer.as_ref().map_or(target, |p| &p[..]);
-        let mut count = 0;
-        for rtype in [rtype::A, rtype::AAAA] {
-            let Some(set) = node.rrset(rtype) else { continue };
-            for (_, rdata) in set.records() {
-                self.rr(owner, rtype, rtype::CLASS_IN, set.ttl.min(ttl_cap), rdata)?;
-                count += 1;
-            }
+        for (_, rdata) in set.records() {
+            self.rr(owner, set.rtype, rtype::CLASS_IN, set.ttl.min(ttl_cap), rdata)?;
         }
-        Ok(count)
+        Ok(set.count)
     }
 
     fn chaos(&mut self, text: &str) -> Result<u16, Full> {
