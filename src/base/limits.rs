@@ -1,7 +1,5 @@
 //! Every bound in the house, each with its reason or RFC beside it.
 
-use std::time::Duration;
-
 /// Octets of a name in wire form, root label included (RFC 1035 §3.1).
 pub const NAME_MAX: usize = 255;
 /// Octets of one label (RFC 1035 §3.1).
@@ -73,19 +71,3 @@ pub const NSID_MAX: usize = 128;
 pub const CONNECTIONS_MAX: usize = 1 << 20;
 /// Seconds a TCP connection may be allowed to idle (RFC 7828 can tell at most 6553).
 pub const TCP_IDLE_MAX: u16 = 3600;
-/// A zone file that is written in place is read when nobody wrote to it for this long.
-pub const ZONE_SETTLE: Duration = Duration::from_millis(100);
-/// A file that is written to without end is read after this time all the same.
-pub const ZONE_SETTLE_MOST: Duration = Duration::from_secs(1);
-/// Touched paths are collected for this long, since one edit is several events.
-pub const TOUCH_BURST: Duration = Duration::from_millis(2);
-/// Touched paths told one by one; beyond, looking at all files by stamp is cheaper.
-pub const TOUCHES_MAX: usize = 10_000;
-/// File events that may wait for the watcher: as many as the kernel keeps (`max_queued_events`).
-pub const EVENTS_MAX: usize = 16_384;
-/// How often is looked whether the zones folder is still the same: mounts make no events.
-pub const ZONES_LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Time between two looks at all files while events are known to be missed.
-pub const RESCAN_BLIND: Duration = Duration::from_secs(2);
-/// Time between two looks at all files otherwise: a net under file systems without events.
-pub const RESCAN_NET: Duration = Duration::from_secs(60);

@@ -54,6 +54,8 @@ pub enum ZoneState {
     NotReady,
     /// Another account holds the name, or it is a public suffix: not served.
     Refused,
+    /// Its removal was accepted just now.
+    Removed,
 }
 
 /// One zone, as `zone list` shows it. The field names are the JSON's keys.

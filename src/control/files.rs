@@ -136,6 +136,11 @@ impl ZonesFolder {
         &self.path
     }
 
+    /// Where the folder lies, without symbolic links.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
     /// The accounts that have a folder, in order.
     pub fn accounts(&self) -> io::Result<Listing<String>> {
         let mut listing = Listing { found: Vec::new(), strays: Vec::new() };
@@ -216,6 +221,16 @@ impl ZonesFolder {
 impl AccountFolder<'_> {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where the folder lies, without symbolic links.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// Whether a real path lies in `zones/` at all.
+    pub fn is_near(&self, real: &Path) -> bool {
+        real.starts_with(&self.zones.real)
     }
 
     /// `zones/NAME/FILE` as shown to people.
@@ -325,6 +340,11 @@ fn read_opened(mut file: File, real: Option<PathBuf>, most: usize) -> Result<Tex
 }
 
 impl Stamp {
+    /// Of the file at an absolute path; `None` if there is none.
+    pub fn of(path: &Path) -> Option<Stamp> {
+        nix::sys::stat::stat(path).ok().map(|stat| Stamp::of_stat(&stat))
+    }
+
     fn of_stat(stat: &FileStat) -> Stamp {
         Stamp::fold([
             stat.st_dev,

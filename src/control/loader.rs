@@ -175,6 +175,20 @@ pub fn load(
     Loaded { outcome, stamp, parts: includes.parts }
 }
 
+/// The zone `apex` in a file with all that is to be said of it, for those who do not serve it.
+pub fn parse(
+    folder: &AccountFolder<'_>,
+    file_name: &str,
+    apex: &Name,
+    names: &HashKey,
+) -> Result<Parsed, FileError> {
+    let text = folder.read(file_name, ZONE_TEXT_MAX)?;
+    let source = Source { path: folder.shown(file_name), text: text.octets };
+    let left = ZONE_TEXT_MAX - source.text.len();
+    let mut includes = Includes { folder, prefix: folder.shown(""), parts: Vec::new(), left };
+    Ok(zonefile::read(apex, source, &mut includes, names))
+}
+
 /// Hash of a zone's content if it still includes what it included.
 fn content_of(
     folder: &AccountFolder<'_>,

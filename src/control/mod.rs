@@ -1,11 +1,17 @@
 //! Floor 7: what happens over time, and what is done with all zones at once. Files, config and commands become the
 //! next snapshot here, by one writer.
 
+pub mod allowed;
 pub mod command;
 pub mod files;
 pub mod hold;
+pub mod keeper;
 pub mod loader;
+pub mod offline;
+pub mod publisher;
 pub mod review;
+pub mod scan;
 pub mod socket;
 pub mod suffixes;
 pub mod watcher;
+pub mod world;

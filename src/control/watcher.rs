@@ -1,336 +1,290 @@
-//! Watches the zones folder and tells which paths were touched; it knows nothing of zones.
+//! File system events to commands: which files of `zones/` may have changed, as soon as they are whole.
 //!
-//! A file that is renamed into place, closed after writing or deleted is told at once; what is only written to is told
-//! when it has settled. Reading makes no touch, or the server would wake itself. Whatever may have been missed
-//! becomes a [`Touch::Rescan`]: a lost event costs time, never a change.
+//! A file that is renamed into place or closed after writing is reported at once; one that is still written to, when
+//! it has rested for a while, in case nobody ever closes it. Folders are watched one by one, as the publisher finds
+//! them. When the kernel lost events, everything is looked at again. Where folders cannot be watched (too many for
+//! `fs.inotify.max_user_watches`, a network file system), the publisher looks by itself from time to time.
 
-mod pending;
-mod tree;
-
-use std::fmt;
+use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::TrySendError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
-
-use self::pending::Pending;
-use self::tree::{Found, Root, Sight, Tree};
-use crate::base::limits::{
-    EVENTS_MAX, RESCAN_BLIND, RESCAN_NET, WARN_EVERY_SECS, ZONES_LOOK_EVERY,
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{
+    AddWatchFlags as Flags, InitFlags, Inotify, InotifyEvent, WatchDescriptor,
 };
+use tracing::error;
 
-/// What is to be looked at.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Touch {
-    /// These changed, came or went: absolute, in order, each once. They begin with the zones folder as it was given,
-    /// symbolic links not resolved. Of a folder that came, or became readable, all that is in it is here too; of one
-    /// that went, only the folder.
-    Paths(Vec<PathBuf>),
-    /// Something was missed: everything is to be looked at, by stamp.
-    Rescan,
-}
+use super::command::{Command, Handle};
 
-/// Why watching could not begin.
+/// A file that is written to counts as whole after so long without a write.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Pause before events are offered again to a publisher that has no room.
+const RETRY: Duration = Duration::from_millis(20);
+/// How often the thread looks whether it should end.
+const WAKE: Duration = Duration::from_secs(1);
+
+/// Adds folders to watch. The thread that reads the events ends when this is dropped.
 #[derive(Debug)]
-pub enum WatchError {
-    /// The path of the zones folder is relative, and the current folder unknown.
-    Path(io::Error),
-    Thread(io::Error),
+pub struct Watcher {
+    shared: Arc<Shared>,
 }
 
-impl fmt::Display for WatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WatchError::Path(error) => write!(f, "cannot tell where the zones folder is: {error}"),
-            WatchError::Thread(error) => {
-                write!(f, "cannot start a thread to watch the zones: {error}")
-            }
-        }
+#[derive(Debug)]
+struct Shared {
+    inotify: Inotify,
+    folders: Mutex<HashMap<WatchDescriptor, PathBuf>>,
+    stop: AtomicBool,
+}
+
+impl Shared {
+    fn folders(&self) -> MutexGuard<'_, HashMap<WatchDescriptor, PathBuf>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::error::Error for WatchError {}
+impl Watcher {
+    /// Starts the thread; events go to `handle`.
+    pub fn start(handle: Handle) -> io::Result<Watcher> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let folders = Mutex::new(HashMap::new());
+        let shared = Arc::new(Shared { inotify, folders, stop: AtomicBool::new(false) });
+        let reader = Arc::clone(&shared);
+        Builder::new()
+            .name("watcher".to_owned())
+            .spawn(move || Events { shared: reader, handle, pending: HashMap::new() }.run())?;
+        Ok(Watcher { shared })
+    }
 
-/// Stops watching when dropped. A report that is under way then is not waited for.
-#[derive(Debug)]
-pub struct Watcher {
-    ear: Ear,
+    /// Watches a folder; one that is watched already stays so.
+    pub fn watch(&self, folder: &Path) -> io::Result<()> {
+        let flags = Flags::IN_CLOSE_WRITE
+            | Flags::IN_MODIFY
+            | Flags::IN_ATTRIB
+            | Flags::IN_MOVE
+            | Flags::IN_CREATE
+            | Flags::IN_DELETE
+            | Flags::IN_DELETE_SELF
+            | Flags::IN_MOVE_SELF
+            | Flags::IN_ONLYDIR;
+        // Held over both, so that no event comes before its folder is known.
+        let mut folders = self.shared.folders();
+        let watch = self.shared.inotify.add_watch(folder, flags)?;
+        folders.insert(watch, folder.to_owned());
+        Ok(())
+    }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.ear.flags.stop.store(true, Ordering::Release);
-        // If there is no room, the thread has reason enough to wake up.
-        let _ = self.ear.sender.try_send(None);
+        self.shared.stop.store(true, Ordering::Relaxed);
     }
 }
 
-/// Watches `zones` from now on: what changes after this returned is reported. `report` may wait for room somewhere;
-/// events that find no room meanwhile end as a rescan. A folder that is absent or cannot be read is no error: it is
-/// watched as soon as that is possible.
-pub fn watch(zones: &Path, report: impl Fn(Touch) + Send + 'static) -> Result<Watcher, WatchError> {
-    let zones = std::path::absolute(zones).map_err(WatchError::Path)?;
-    let (sender, seen) = sync_channel(EVENTS_MAX);
-    let ear = Ear { sender, flags: Arc::default() };
-    let mut tree = Tree::new(zones, ear.clone());
-    tree.open();
-    let watch = Watch::new(tree, ear.flags.clone(), seen, report);
-    thread::Builder::new()
-        .name("watcher".to_owned())
-        .spawn(move || watch.run())
-        .map_err(WatchError::Thread)?;
-    Ok(Watcher { ear })
+/// The thread's own state.
+struct Events {
+    shared: Arc<Shared>,
+    handle: Handle,
+    /// Paths to report, and when.
+    pending: HashMap<PathBuf, Instant>,
 }
 
-/// What an event says of its path.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum What {
-    /// Made here, so perhaps not finished.
-    Made,
-    /// Moved here as a whole.
-    Arrived,
-    /// Written to, perhaps not for the last time.
-    Modified,
-    /// Closed after writing.
-    Closed,
-    /// Its rights or times were set.
-    Rights,
-    Gone,
-}
-
-/// One event.
-#[derive(Debug)]
-struct Seen {
-    what: What,
-    path: PathBuf,
-}
-
-#[derive(Default, Debug)]
-struct Flags {
-    stop: AtomicBool,
-    /// Events were lost.
-    missed: AtomicBool,
-}
-
-/// Hears what the kernel tells, and hands on what matters. It never waits: the tree waits for the thread it runs in.
-#[derive(Clone, Debug)]
-struct Ear {
-    /// `None` only wakes.
-    sender: SyncSender<Option<Seen>>,
-    flags: Arc<Flags>,
-}
-
-impl notify::EventHandler for Ear {
-    fn handle_event(&mut self, event: notify::Result<notify::Event>) {
-        let Ok(mut event) = event else {
-            self.missed();
-            return;
-        };
-        if event.need_rescan() {
-            self.missed();
-        } else if let Some(what) = what(event.kind)
-            && let Some(path) = event.paths.pop()
-            && self.sender.try_send(Some(Seen { what, path })).is_err()
-        {
-            self.missed();
-        }
-    }
-}
-
-impl Ear {
-    fn missed(&self) {
-        self.flags.missed.store(true, Ordering::Release);
-        let _ = self.sender.try_send(None);
-    }
-}
-
-fn what(kind: EventKind) -> Option<What> {
-    Some(match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => What::Closed,
-        // Both ends of a move were told one by one before.
-        EventKind::Access(_) | EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => {
-            return None;
-        }
-        EventKind::Create(CreateKind::Folder | CreateKind::File) => What::Made,
-        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => What::Gone,
-        EventKind::Modify(ModifyKind::Name(_)) => What::Arrived,
-        EventKind::Modify(ModifyKind::Metadata(_)) => What::Rights,
-        _ => What::Modified,
-    })
-}
-
-/// The thread.
-struct Watch<R> {
-    tree: Tree,
-    flags: Arc<Flags>,
-    seen: Receiver<Option<Seen>>,
-    report: R,
-    pending: Pending,
-    /// When to look whether the zones folder is the same.
-    look_at: Instant,
-    /// When all is looked at, whether something was missed or not.
-    rescan_at: Instant,
-    /// After lost events the tree is not built anew before this.
-    rebuild_at: Instant,
-    /// What was warned of, and until when that is enough.
-    sight: Sight,
-    quiet_until: Option<Instant>,
-}
-
-impl<R: Fn(Touch)> Watch<R> {
-    fn new(tree: Tree, flags: Arc<Flags>, seen: Receiver<Option<Seen>>, report: R) -> Watch<R> {
-        let now = Instant::now();
-        let mut watch = Watch {
-            tree,
-            flags,
-            seen,
-            report,
-            pending: Pending::default(),
-            look_at: now + ZONES_LOOK_EVERY,
-            rescan_at: now,
-            rebuild_at: now,
-            sight: Sight::Whole,
-            quiet_until: None,
-        };
-        watch.tell_sight(now);
-        watch
-    }
-
+impl Events {
     fn run(mut self) {
-        while !self.flags.stop.load(Ordering::Acquire) {
-            let now = Instant::now();
-            self.keep_time(now);
-            if let Some(touch) = self.pending.take(now) {
-                (self.report)(touch);
-                continue;
+        let mut overflow = false;
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            if let Err(error) = self.wait() {
+                error!(event = "watcher-failed", %error, "cannot wait for file system events");
+                return;
             }
-            let first = self.seen.recv_timeout(self.wait(now));
-            let now = Instant::now();
-            // What is there already is taken with it, but time goes on meanwhile.
-            let rest = self.seen.try_iter().take(EVENTS_MAX);
-            let seen: Vec<Seen> = first.ok().into_iter().chain(rest).flatten().collect();
-            seen.into_iter().for_each(|seen| self.handle(seen, now));
-        }
-    }
-
-    /// How long nothing needs to be done.
-    fn wait(&self, now: Instant) -> Duration {
-        let mut next = self.look_at.min(self.rescan_at);
-        if let Some(due) = self.pending.due() {
-            next = next.min(due);
-        }
-        if self.flags.missed.load(Ordering::Acquire) {
-            next = next.min(self.rebuild_at);
-        }
-        next.saturating_duration_since(now)
-    }
-
-    /// Does what is due by now.
-    fn keep_time(&mut self, now: Instant) {
-        if now >= self.rebuild_at && self.flags.missed.swap(false, Ordering::AcqRel) {
-            self.warn_missed(now);
-            self.rebuild(now);
-        }
-        if now >= self.look_at {
-            self.look_at = now + ZONES_LOOK_EVERY;
-            self.look(now);
-        }
-        if now >= self.rescan_at {
-            self.tree.mend();
-            self.rescan(now);
-        }
-    }
-
-    /// Looks whether the zones folder is still the one that is watched.
-    fn look(&mut self, now: Instant) {
-        match self.tree.root() {
-            Root::Same => {}
-            Root::Other => self.rebuild(now),
-            Root::Absent => {
-                self.tree.close();
-                self.rescan(now);
+            loop {
+                match self.shared.inotify.read_events() {
+                    Ok(events) => {
+                        let now = Instant::now();
+                        events.iter().for_each(|event| overflow |= self.take(event, now));
+                    }
+                    Err(Errno::EAGAIN) => break,
+                    Err(Errno::EINTR) => {}
+                    Err(error) => {
+                        error!(event = "watcher-failed", %error, "cannot read file system events");
+                        return;
+                    }
+                }
+            }
+            if overflow && self.handle.try_send(Command::Rescan).is_ok() {
+                overflow = false;
+            }
+            if !self.report() {
+                return;
             }
         }
     }
 
-    /// Watches everything anew; what changed meanwhile is found by the rescan.
-    fn rebuild(&mut self, now: Instant) {
-        self.tree.open();
-        self.rebuild_at = now + RESCAN_BLIND;
-        self.rescan(now);
-    }
-
-    fn rescan(&mut self, now: Instant) {
-        self.pending.everything();
-        self.tell_sight(now);
-    }
-
-    /// Sets the time of the next rescan, and says so if files are not watched.
-    fn tell_sight(&mut self, now: Instant) {
-        let sight = self.tree.sight();
-        self.rescan_at = now + if sight == Sight::Whole { RESCAN_NET } else { RESCAN_BLIND };
-        if std::mem::replace(&mut self.sight, sight) == sight {
-            return;
-        }
-        let every = RESCAN_BLIND.as_secs();
-        match sight {
-            Sight::Whole => tracing::info!("all folders of the zones are watched again"),
-            Sight::Limited => tracing::warn!(
-                "cannot watch all folders of the zones: edits are found by looking at all files every {every} s; \
-                 raise the limit with `sysctl fs.inotify.max_user_watches`"
-            ),
-            Sight::Blind => tracing::warn!(
-                "cannot watch the zones: edits are found by looking at all files every {every} s; raise the limits \
-                 with `sysctl fs.inotify.max_user_instances` and `fs.inotify.max_user_watches`"
-            ),
+    /// Waits for events, or until something is due.
+    fn wait(&self) -> io::Result<()> {
+        let now = Instant::now();
+        let due = self.pending.values().min().map(|due| due.saturating_duration_since(now));
+        let wait = due.map_or(WAKE, |due| due.clamp(RETRY, WAKE));
+        let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+        let mut fds = [PollFd::new(self.shared.inotify.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn warn_missed(&mut self, now: Instant) {
-        if self.quiet_until.is_none_or(|until| now >= until) {
-            self.quiet_until = Some(now + Duration::from_secs(WARN_EVERY_SECS));
-            tracing::warn!(
-                "more changes in the zones folder than could be told one by one: looking at all files; \
-                 if this comes often, raise the limit with `sysctl fs.inotify.max_queued_events`"
-            );
+    /// Notes an event; returns whether events were lost.
+    fn take(&mut self, event: &InotifyEvent, now: Instant) -> bool {
+        if event.mask.contains(Flags::IN_Q_OVERFLOW) {
+            return true;
         }
+        let mut folders = self.shared.folders();
+        let folder = match event.mask.contains(Flags::IN_IGNORED) {
+            true => folders.remove(&event.wd),
+            false => folders.get(&event.wd).cloned(),
+        };
+        drop(folders);
+        let Some(mut path) = folder else { return false };
+        if let Some(name) = &event.name {
+            path.push(name);
+        }
+        let being_written = event.mask.intersects(Flags::IN_MODIFY | Flags::IN_CREATE)
+            && !event.mask.contains(Flags::IN_ISDIR)
+            && is_plain_file(&path);
+        let due = if being_written { now + SETTLE } else { now };
+        self.pending.insert(path, due);
+        false
     }
 
-    fn handle(&mut self, seen: Seen, now: Instant) {
-        let Seen { what, path } = seen;
-        if path == self.tree.zones() {
-            self.look(now);
-            return;
+    /// Hands on what is due. Returns whether the publisher is still there.
+    fn report(&mut self) -> bool {
+        let now = Instant::now();
+        let due: Vec<PathBuf> =
+            self.pending.iter().filter(|(_, due)| **due <= now).map(|(p, _)| p.clone()).collect();
+        if due.is_empty() {
+            return true;
         }
-        match what {
-            What::Closed => self.pending.at_once(path, now),
-            // The times of a folder.
-            What::Modified if self.tree.is_watched(&path) => {}
-            What::Modified => self.pending.modified(path, now),
-            What::Made | What::Arrived => self.came(path, what, now),
-            What::Rights if self.tree.changed_rights(&path) => self.came(path, what, now),
-            What::Rights => {}
-            // A folder may be replaced without another event.
-            What::Gone if self.tree.forget(&path) => self.came(path, what, now),
-            What::Gone => self.pending.at_once(path, now),
+        match self.handle.try_send(Command::Touched(due)) {
+            Ok(()) => self.pending.retain(|_, due| *due > now),
+            Err(TrySendError::Full(_)) => {}
+            Err(TrySendError::Disconnected(_)) => return false,
         }
-        if self.tree.sight() != self.sight {
-            self.rescan(now);
-        }
+        true
+    }
+}
+
+/// Whether somebody may be writing to it: not a symbolic link, not one more name of a file.
+fn is_plain_file(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.nlink() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fs::{self, File};
+    use std::io::Write;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+
+    fn watch(folder: &Path) -> (Watcher, Receiver<Command>) {
+        let (handle, commands) = sync_channel(64);
+        let watcher = Watcher::start(handle).unwrap();
+        watcher.watch(folder).unwrap();
+        (watcher, commands)
     }
 
-    /// A file or folder came, or may be read now: with all that is in it.
-    fn came(&mut self, path: PathBuf, what: What, now: Instant) {
-        let pending = &mut self.pending;
-        self.tree.enter(path, |found| match found {
-            // A file just made is about to be written, and then closed.
-            Found::File(path) if what == What::Made => pending.modified(path, now),
-            Found::File(path) | Found::Other(path) => pending.at_once(path, now),
-        });
+    /// File names reported until nothing came for `quiet`.
+    fn reported(commands: &Receiver<Command>, quiet: Duration) -> HashSet<String> {
+        let mut seen = HashSet::new();
+        while let Ok(command) = commands.recv_timeout(quiet) {
+            let Command::Touched(paths) = command else { panic!("{command:?}") };
+            for path in paths {
+                seen.insert(path.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn whole_files_are_reported_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("there"), "x").unwrap();
+        let (_watcher, commands) = watch(folder.path());
+        let started = Instant::now();
+        fs::write(path("new"), "text").unwrap();
+        fs::rename(path("there"), path("renamed")).unwrap();
+        std::os::unix::fs::symlink("new", path("link")).unwrap();
+        fs::hard_link(path("new"), path("hard")).unwrap();
+        fs::create_dir(path("dir")).unwrap();
+        let mut seen = HashSet::new();
+        while seen.len() < 6 {
+            let Ok(Command::Touched(paths)) = commands.recv_timeout(Duration::from_secs(5)) else {
+                panic!("{seen:?}")
+            };
+            seen.extend(paths.iter().map(|p| p.file_name().unwrap().to_owned()));
+        }
+        assert!(started.elapsed() < SETTLE, "{:?}", started.elapsed());
+        fs::remove_file(path("renamed")).unwrap();
+        assert!(reported(&commands, Duration::from_millis(200)).contains("renamed"));
+        // Reading is no change.
+        fs::read(path("new")).unwrap();
+        assert!(reported(&commands, Duration::from_millis(1200)).is_empty());
+    }
+
+    #[test]
+    fn a_file_being_written_waits_until_it_rests() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_watcher, commands) = watch(folder.path());
+        let mut file = File::create(folder.path().join("slow")).unwrap();
+        for _ in 0..6 {
+            file.write_all(b"more").unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert!(commands.try_recv().is_err());
+        // Nobody closes it, and it is reported all the same.
+        assert!(reported(&commands, 2 * SETTLE).contains("slow"));
+        file.write_all(b"end").unwrap();
+        drop(file);
+        let closed = Instant::now();
+        assert!(commands.recv_timeout(Duration::from_secs(5)).is_ok());
+        assert!(closed.elapsed() < SETTLE);
+    }
+
+    #[test]
+    fn a_busy_publisher_misses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, commands) = sync_channel(1);
+        let watcher = Watcher::start(handle).unwrap();
+        watcher.watch(folder.path()).unwrap();
+        for n in 0..200 {
+            fs::write(folder.path().join(n.to_string()), "x").unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(reported(&commands, Duration::from_secs(2)).len(), 200);
+    }
+
+    #[test]
+    fn folders_that_go_are_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let sub = folder.path().join("sub");
+        fs::create_dir(&sub).unwrap();
+        let (watcher, commands) = watch(&sub);
+        fs::remove_dir(&sub).unwrap();
+        assert!(reported(&commands, Duration::from_millis(300)).contains("sub"));
+        assert!(watcher.watch(&sub).is_err());
+        fs::create_dir(&sub).unwrap();
+        watcher.watch(&sub).unwrap();
+        fs::write(sub.join("x"), "").unwrap();
+        assert!(reported(&commands, Duration::from_millis(300)).contains("x"));
     }
 }

@@ -15,7 +15,7 @@ use super::log::cannot_write;
 use super::ownership::Ownership;
 use super::zones::Zones;
 
-/// The opened data folder. Nobody else uses it while this lives.
+/// The opened data folder. Nobody else uses it while its lock lives.
 #[derive(Debug)]
 pub struct Store {
     pub ownership: Ownership,
@@ -23,8 +23,14 @@ pub struct Store {
     pub zones: Zones,
     /// Random, made at the first start: key of the hashes of names and of contents.
     pub key: [u8; 16],
-    /// `None`: the folder cannot be written and holds no lock file, so there is nothing to protect.
-    _lock: Option<Flock<File>>,
+    pub lock: Lock,
+}
+
+/// Keeps others from using the data folder while it lives. Without one: the folder cannot be written and holds no lock
+/// file, so there is nothing to protect.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<Flock<File>>,
 }
 
 /// Why a data folder cannot be used.
@@ -65,6 +71,8 @@ const GRANTS: &str = "grants.log";
 const ZONES: &str = "zones.log";
 const KEY: &str = "hash.key";
 const LOCK: &str = "lock";
+/// What survives a restart.
+pub const FILES: [&str; 4] = [OWNERSHIP, GRANTS, ZONES, KEY];
 /// The control socket.
 pub const SOCKET: &str = "control.sock";
 
@@ -84,7 +92,7 @@ impl Store {
             ownership: Ownership::open(&file(OWNERSHIP)).map_err(of(file(OWNERSHIP)))?,
             grants: Grants::open(&file(GRANTS)).map_err(of(file(GRANTS)))?,
             zones: Zones::open(&file(ZONES)).map_err(of(file(ZONES)))?,
-            _lock: lock,
+            lock: Lock { _file: lock },
         })
     }
 }

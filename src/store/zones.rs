@@ -260,6 +260,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Zones of which a text is kept.
+    pub fn ids(&self) -> impl Iterator<Item = ZoneId> {
+        self.index.keys().copied()
+    }
+
     /// Hash of the kept content.
     pub fn hash(&self, zone: ZoneId) -> Option<ContentHash> {
         self.index.get(&zone).map(|entry| entry.hash)

@@ -1,0 +1,416 @@
+//! The one writer: a thread that owns the [`World`], does what it is asked one thing after the other, and publishes
+//! what comes out as an immutable snapshot. It also frees old snapshots, so that no query thread ever does.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tracing::{error, info, warn};
+
+use super::command::{Command, Handle, QUEUE, Reply};
+use super::files::ZonesFolder;
+use super::watcher::Watcher;
+use super::world::{Look, Now, StartError, World};
+use crate::config::finding::ConfigFinding;
+use crate::config::settings::{Overrides, Settings};
+use crate::config::{file, standing};
+use crate::model::snapshot::Snapshot;
+use crate::zonefile::Colour;
+
+/// Where readers find the current snapshot.
+pub type Published = ArcSwap<Snapshot>;
+
+/// Where the settings come from, for a reload.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub config: PathBuf,
+    pub overrides: Overrides,
+}
+
+/// The running publisher.
+pub struct Publisher {
+    pub handle: Handle,
+    pub published: Arc<Published>,
+    pub thread: JoinHandle<()>,
+}
+
+/// Longest pause before old snapshots are looked at again.
+const SWEEP: Duration = Duration::from_millis(100);
+/// Pause before a data folder that refused is tried again.
+const STORE_RETRY: Duration = Duration::from_secs(30);
+/// Pause before `zones/` that cannot be read is tried again.
+const ZONES_RETRY: Duration = Duration::from_secs(1);
+/// How often everything is looked at although every folder is watched: events can be lost.
+const LOOK_RARELY: Duration = Duration::from_secs(600);
+/// How often everything is looked at when not every folder can be watched, at the most.
+const LOOK_OFTEN: Duration = Duration::from_secs(2);
+/// A look at everything may take this share of the time.
+const LOOK_SHARE: u32 = 20;
+
+/// Reads everything and starts the thread. When this returns, the world is complete: questions may be answered.
+pub fn start(
+    settings: Settings,
+    origin: Origin,
+    tell: impl Fn(&Settings) + Send + 'static,
+) -> Result<Publisher, StartError> {
+    let began = Instant::now();
+    let (handle, commands) = sync_channel(QUEUE);
+    // Watched before they are read, so that no edit falls between.
+    let watches = Watches::start(handle.clone(), &settings);
+    let mut world = World::start(settings, Now::read())?;
+    world.say_dangling();
+    let first = world.publish(Now::read()).expect("a new world differs from none");
+    let published = Arc::new(ArcSwap::from_pointee(first));
+    say_started(&world, began.elapsed());
+    let mut task = Task {
+        world,
+        origin,
+        published: Arc::clone(&published),
+        watches,
+        graveyard: Vec::new(),
+        // What changed while the folders of includes were not watched yet.
+        next_look: Instant::now(),
+        store_retry: Instant::now(),
+        zones_retry: Instant::now(),
+        stopping: false,
+        tell: Box::new(tell),
+    };
+    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run(&commands));
+    let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
+    Ok(Publisher { handle, published, thread })
+}
+
+impl Publisher {
+    /// Ends the thread, after what it was asked before, and waits until everything is on disk.
+    pub fn stop(self) {
+        // An error means that it is gone already.
+        let _ = self.handle.send(Command::Stop);
+        if self.thread.join().is_err() {
+            error!(event = "publisher-failed", "the publisher did not end well");
+        }
+    }
+}
+
+fn say_started(world: &World, took: Duration) {
+    let status = world.status();
+    info!(
+        event = "loaded",
+        accounts = status.accounts,
+        zones = status.zones,
+        records = status.records,
+        grants = status.grants,
+        held = status.held,
+        not_ready = status.not_ready,
+        refused = status.refused,
+        ms = took.as_millis() as u64,
+        "{} zones of {} accounts, {} records, {} grants in {:.3} s",
+        status.zones,
+        status.accounts,
+        status.records,
+        status.grants,
+        took.as_secs_f64()
+    );
+    if status.not_ready + status.refused + status.held > 0 {
+        warn!(
+            event = "not-all-served",
+            not_ready = status.not_ready,
+            refused = status.refused,
+            held = status.held,
+            "{} zones not ready, {} refused, {} held: `bailiwick zone list` and \
+            `bailiwick check` say why",
+            status.not_ready,
+            status.refused,
+            status.held
+        );
+    }
+}
+
+/// Which folders are watched, and whether that is all of them.
+struct Watches {
+    watcher: Option<Watcher>,
+    complete: bool,
+}
+
+impl Watches {
+    fn start(handle: Handle, settings: &Settings) -> Watches {
+        let mut watches = Watches { watcher: None, complete: true };
+        match Watcher::start(handle) {
+            Ok(watcher) => watches.watcher = Some(watcher),
+            Err(error) => watches.give_up(&error),
+        }
+        if let Ok(zones) = ZonesFolder::open(&settings.server.zones) {
+            watches.add_all(&zones);
+        }
+        watches
+    }
+
+    /// Watches `zones/` and the folders of all accounts.
+    fn add_all(&mut self, zones: &ZonesFolder) {
+        self.add(zones.real());
+        let Ok(accounts) = zones.accounts() else { return };
+        for name in accounts.found {
+            if let Ok(folder) = zones.account(&name) {
+                self.add(folder.real());
+            }
+        }
+    }
+
+    fn add(&mut self, folder: &Path) {
+        if let Some(watcher) = &self.watcher
+            && let Err(error) = watcher.watch(folder)
+            // A folder that went meanwhile needs no watch.
+            && folder.exists()
+        {
+            self.give_up(&error);
+        }
+    }
+
+    fn give_up(&mut self, error: &io::Error) {
+        if std::mem::replace(&mut self.complete, false) {
+            warn!(event = "cannot-watch", %error,
+                "not every folder can be watched (fs.inotify.max_user_watches?): all files are looked at from time \
+                 to time instead");
+        }
+    }
+}
+
+/// The thread's own state.
+struct Task {
+    world: World,
+    origin: Origin,
+    published: Arc<Published>,
+    watches: Watches,
+    /// Snapshots that readers may still hold.
+    graveyard: Vec<Arc<Snapshot>>,
+    next_look: Instant,
+    store_retry: Instant,
+    zones_retry: Instant,
+    stopping: bool,
+    /// Hears of new settings.
+    tell: Box<dyn Fn(&Settings) + Send>,
+}
+
+impl Task {
+    fn run(&mut self, commands: &Receiver<Command>) {
+        self.watch(Vec::new());
+        while !self.stopping {
+            let wait = self.next_due().saturating_duration_since(Instant::now());
+            match commands.recv_timeout(wait) {
+                Ok(command) => self.obey(command, commands),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.on_time();
+            self.publish();
+            self.sweep();
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        let sweep = (!self.graveyard.is_empty()).then(|| Instant::now() + SWEEP);
+        let store = self.world.is_store_behind().then_some(self.store_retry);
+        let vanish = self.world.next_vanish().map(|due| due.max(self.zones_retry));
+        [sweep, store, vanish].into_iter().flatten().fold(self.next_look, Instant::min)
+    }
+
+    fn obey(&mut self, command: Command, commands: &Receiver<Command>) {
+        match command {
+            Command::Touched(paths) => self.touched(paths, commands),
+            Command::Rescan => self.look(Look::Stamps),
+            Command::Reload(reply) => {
+                let report = self.reload();
+                self.publish();
+                answer(reply, Ok(report));
+            }
+            Command::ZoneList(reply) => answer(Some(reply), Ok(json!(self.world.zone_list()))),
+            Command::ZoneAccept { apex, reply } => {
+                let zones = self.world.open_zones();
+                let result = self.world.accept(zones.as_ref(), &apex, Now::read());
+                self.world.finish_step();
+                self.publish();
+                answer(Some(reply), result.map(|row| json!(row)));
+            }
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    /// Takes in files that changed, all that were reported meanwhile at once.
+    fn touched(&mut self, first: Vec<PathBuf>, commands: &Receiver<Command>) {
+        let mut paths: BTreeSet<PathBuf> = first.into_iter().collect();
+        let mut next = None;
+        while let Ok(command) = commands.try_recv() {
+            match command {
+                Command::Touched(more) => paths.extend(more),
+                other => {
+                    next = Some(other);
+                    break;
+                }
+            }
+        }
+        if let Some(zones) = self.world.open_zones() {
+            let paths: Vec<PathBuf> = paths.into_iter().collect();
+            let folders = self.world.touched(&zones, &paths, Now::read());
+            self.watch(folders);
+        }
+        self.world.finish_step();
+        self.publish();
+        if let Some(other) = next {
+            self.obey(other, commands);
+        }
+    }
+
+    /// Looks at everything, and plans when to do so again.
+    fn look(&mut self, look: Look) {
+        let began = Instant::now();
+        if let Some(zones) = self.world.open_zones() {
+            let folders = self.world.look(&zones, look, Now::read());
+            self.watches.add(zones.real());
+            self.watch(folders);
+        }
+        self.world.finish_step();
+        self.plan_look(began.elapsed());
+    }
+
+    fn plan_look(&mut self, took: Duration) {
+        let pause = if self.watches.complete { LOOK_RARELY } else { LOOK_OFTEN };
+        self.next_look = Instant::now() + pause.max(took * LOOK_SHARE);
+    }
+
+    fn watch(&mut self, folders: Vec<PathBuf>) {
+        folders.iter().for_each(|folder| self.watches.add(folder));
+        let more = self.world.depends_mut().take_new_folders();
+        more.iter().for_each(|folder| self.watches.add(folder));
+    }
+
+    /// Does what is due without being asked.
+    fn on_time(&mut self) {
+        let now = Now::read();
+        if now.at >= self.next_look {
+            self.look(Look::Stamps);
+            self.world.forget_grants(now);
+        }
+        let vanish = self.world.next_vanish().is_some_and(|due| due <= now.at);
+        if vanish && now.at >= self.zones_retry {
+            match self.world.open_zones() {
+                Some(zones) => self.world.vanish(&zones, now),
+                None => self.zones_retry = now.at + ZONES_RETRY,
+            }
+            self.world.finish_step();
+        }
+        if now.at >= self.store_retry {
+            self.store_retry = now.at + STORE_RETRY;
+        }
+    }
+
+    /// Publishes what changed. The old snapshot stays here until nobody reads it.
+    fn publish(&mut self) {
+        if let Some(snapshot) = self.world.publish(Now::read()) {
+            self.graveyard.push(self.published.swap(Arc::new(snapshot)));
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.graveyard.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    }
+
+    /// Reads config and zone files again.
+    fn reload(&mut self) -> Value {
+        let began = Instant::now();
+        let old = self.world.settings().clone();
+        let (config, problems) = self.reload_config();
+        let restart = old.needs_restart(self.world.settings());
+        let mut tally = self.world.finish_step();
+        if let Some(zones) = self.world.open_zones() {
+            let folders = self.world.look(&zones, Look::Contents, Now::read());
+            self.watches.add_all(&zones);
+            self.watch(folders);
+        }
+        tally += self.world.finish_step();
+        self.world.say_dangling();
+        self.plan_look(began.elapsed());
+        info!(
+            event = "reloaded",
+            config,
+            loaded = tally.loaded,
+            changed = tally.changed,
+            removed = tally.removed,
+            held = tally.held,
+            bad = tally.bad,
+            refused = tally.refused,
+            ms = began.elapsed().as_millis() as u64,
+            "reloaded: config {config}, {tally}"
+        );
+        json!({ "config": config, "problems": problems, "restart_needed": restart, "zones": tally })
+    }
+
+    /// Reads the config: in force as a whole, or not at all, save for what it withdraws. Returns how it went, and the
+    /// problems as text.
+    fn reload_config(&mut self) -> (&'static str, Vec<String>) {
+        let now = Now::read();
+        let Origin { config, overrides } = &self.origin;
+        let problems = match file::read_with(config, overrides) {
+            Ok((settings, warnings)) => {
+                let mut texts = say_findings(&warnings);
+                match self.world.reconfigure(settings, now) {
+                    Ok(()) => {
+                        (self.tell)(self.world.settings());
+                        texts.extend(self.world.dangling().iter().map(text_of));
+                        return ("valid", texts);
+                    }
+                    Err(error) => {
+                        error!(event = "config-invalid", "{error}");
+                        vec![error.to_string()]
+                    }
+                }
+            }
+            Err(findings) => say_findings(&findings),
+        };
+        error!(event = "config-invalid", config = %config.display(),
+            "the config stays as it was; only grants and trusts that it does not give any more are withdrawn");
+        if let Some(standing) =
+            file::text_of(config).ok().and_then(|t| standing::withdrawn_only(&t))
+        {
+            self.world.withdraw(&standing, now);
+        }
+        ("invalid", problems)
+    }
+}
+
+fn answer(reply: Option<Reply>, result: Result<Value, String>) {
+    if let Some(reply) = reply {
+        // Who asked may have gone away.
+        let _ = reply.send(result);
+    }
+}
+
+fn text_of(finding: &ConfigFinding) -> String {
+    let mut text = String::new();
+    finding.write(Colour::Plain, &mut text);
+    text
+}
+
+fn say_findings(findings: &[ConfigFinding]) -> Vec<String> {
+    findings
+        .iter()
+        .map(|finding| {
+            let text = text_of(finding);
+            match finding.is_error() {
+                true => error!(event = "config-error", key = finding.key, "{}", text.trim_end()),
+                false => warn!(event = "config-warning", key = finding.key, "{}", text.trim_end()),
+            }
+            text
+        })
+        .collect()
+}
+
+impl World {
+    fn say_dangling(&self) {
+        say_findings(&self.dangling());
+    }
+}

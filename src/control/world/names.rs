@@ -1,0 +1,171 @@
+//! Who holds which zone, as files come and go and settings change.
+
+use tracing::{error, info};
+
+use super::{Key, World};
+use crate::base::id::AccountId;
+use crate::base::name::Name;
+use crate::control::allowed::Allowed;
+use crate::policy::ownership::{Claim, Refusal, Register, Released, Standing, Title};
+use crate::store::ownership::Ownership;
+use crate::store::zones::Change;
+
+impl World {
+    /// Decides about zone files that are new. Those that win are held from then on, and returned.
+    pub(super) fn claim(&mut self, keys: &[Key]) -> Vec<Key> {
+        let mut register = std::mem::take(&mut self.register);
+        let claims: Vec<Claim<'_>> = keys.iter().map(|key| self.new_claim(key)).collect();
+        let decisions = register.settle(&claims, &self.allowed());
+        self.register = register;
+        let mut won = Vec::new();
+        for (key, decision) in keys.iter().zip(decisions) {
+            match decision {
+                Ok(title) => {
+                    self.hold_name(key, title);
+                    won.push(key.clone());
+                }
+                Err(refusal) => self.refuse(key, refusal),
+            }
+        }
+        won
+    }
+
+    fn new_claim<'a>(&'a self, key: &'a Key) -> Claim<'a> {
+        Claim {
+            apex: key.1.as_wire(),
+            account: key.0,
+            account_name: self.account_name(key.0),
+            standing: Standing::New,
+        }
+    }
+
+    pub(super) fn allowed(&self) -> Allowed<'_, impl Fn(&str) -> Option<AccountId>> {
+        Allowed {
+            settings: &self.settings,
+            suffixes: &self.suffixes,
+            account: |name: &str| self.ownership.account(name),
+        }
+    }
+
+    fn hold_name(&mut self, key: &Key, title: Title) {
+        self.ownership.add_zone(&key.1, key.0, title.given);
+        self.grants_stale = true;
+        if self.refused.remove(key)
+            && let Some(more) = self.state_mut(key).and_then(|state| state.more.as_mut())
+        {
+            more.refused = None;
+        }
+    }
+
+    fn refuse(&mut self, key: &Key, refusal: Refusal) {
+        let known = self.state(key).and_then(|s| s.more.as_ref()?.refused.as_ref());
+        let is_news = known != Some(&refusal);
+        let text = self.explain(key, &refusal);
+        self.tally.refused += usize::from(is_news);
+        if is_news && self.chatter.may_speak() {
+            error!(event = "zone-refused", zone = %key.1, account = self.account_name(key.0),
+                code = refusal.code(), file = self.shown(key), "not served: {text}");
+        }
+        if let Some(state) = self.state_mut(key) {
+            state.more().refused = Some(refusal);
+            self.refused.insert(key.clone());
+        }
+    }
+
+    /// Why a file is refused and what would allow it.
+    pub(super) fn explain(&self, key: &Key, refusal: &Refusal) -> String {
+        let other = refusal.other().map_or("", |id| self.account_name(id));
+        refusal.explain(&key.1, self.account_name(key.0), other).to_string()
+    }
+
+    /// The account does not hold the zone any more; what waited for the name may have it.
+    pub(super) fn release(&mut self, key: &Key) {
+        let Some(held) = self.ownership.zone(key.1.as_wire()).filter(|h| h.account == key.0) else {
+            return;
+        };
+        self.next.snapshot.catalog.remove(key.1.as_wire());
+        self.next.changed = true;
+        self.grants_stale = true;
+        self.ownership.remove_zone(key.1.as_wire());
+        self.keeper.send(Change::Forget(held.id));
+        match self.register.release(key.1.as_wire()) {
+            Released::Alone => {}
+            Released::Disturbs => self.resettle(),
+        }
+    }
+
+    /// Decides anew about all files that were refused. Those that win are held, and have to be read.
+    pub(super) fn claim_refused(&mut self) -> Vec<Key> {
+        let waiting: Vec<Key> = self.refused.iter().cloned().collect();
+        if waiting.is_empty() { waiting } else { self.claim(&waiting) }
+    }
+
+    /// Decides anew about every name that is held, as if all had come again in their order: what they rest on changed.
+    /// Who loses is refused; what waits gets its chance with `claim_refused`.
+    pub(super) fn resettle(&mut self) {
+        let (register, lost) = settle_incumbents(&self.ownership, &self.allowed(), |account| {
+            self.account_name(account)
+        });
+        self.register = register;
+        for (account, apex, refusal) in lost {
+            let key = (account, apex);
+            info!(event = "zone-lost", zone = %key.1, account = self.account_name(account),
+                "what allowed the zone is gone");
+            self.settle(&key);
+            if let Some(state) = self.state_mut(&key) {
+                state.served = None;
+            }
+            if let Some(held) = self.ownership.zone(key.1.as_wire()) {
+                self.keeper.send(Change::Forget(held.id));
+            }
+            self.next.snapshot.catalog.remove(key.1.as_wire());
+            self.next.changed = true;
+            self.grants_stale = true;
+            self.ownership.remove_zone(key.1.as_wire());
+            self.refuse(&key, refusal);
+        }
+    }
+
+    /// Drops accounts that have no folder, no table and no zones.
+    pub(super) fn drop_accounts(&mut self, has_folder: impl Fn(&str) -> bool) {
+        let gone: Vec<(AccountId, Box<str>)> = self
+            .accounts
+            .iter()
+            .filter(|(_, account)| account.zones.is_empty())
+            .filter(|(_, account)| !self.settings.accounts.contains_key(&*account.name))
+            .filter(|(_, account)| !has_folder(&account.name))
+            .map(|(id, account)| (*id, account.name.clone()))
+            .collect();
+        for (id, name) in gone {
+            info!(event = "account-gone", account = &*name, "account removed");
+            self.accounts.remove(&id);
+            self.ownership.remove_account(&name);
+            self.grants_stale = true;
+        }
+    }
+}
+
+/// Decides about all that is recorded as held, in the order in which it came to be held.
+fn settle_incumbents<'a>(
+    ownership: &Ownership,
+    allowed: &Allowed<'_, impl Fn(&str) -> Option<AccountId>>,
+    name_of: impl Fn(AccountId) -> &'a str,
+) -> (Register, Vec<(AccountId, Name, Refusal)>) {
+    let held: Vec<_> = ownership.zones().collect();
+    let claims: Vec<Claim<'_>> = held
+        .iter()
+        .map(|(apex, held)| Claim {
+            apex: apex.as_wire(),
+            account: held.account,
+            account_name: name_of(held.account),
+            standing: Standing::Incumbent { id: held.id, given: held.given },
+        })
+        .collect();
+    let mut register = Register::default();
+    let decisions = register.settle(&claims, allowed);
+    let lost = held.iter().zip(decisions).filter_map(|((apex, held), decision)| {
+        decision.err().map(|refusal| (held.account, (*apex).clone(), refusal))
+    });
+    let lost = lost.collect();
+    (register, lost)
+}

@@ -1,0 +1,243 @@
+//! The start: every zone is read before anything is answered, in parallel over all cores.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::edit::say_strays;
+use super::{Account, Chatter, Depends, Key, Now, SnapshotDraft, Tally, World, ZoneState};
+use crate::base::id::ZoneId;
+use crate::config::settings::Settings;
+use crate::control::files::{FileError, ZonesFolder};
+use crate::control::keeper::Keeper;
+use crate::control::loader::Keys;
+use crate::control::scan::{self, Scan};
+use crate::control::suffixes::{Suffixes, SuffixesError};
+use crate::model::snapshot::Snapshot;
+use crate::policy::ownership::Register;
+use crate::store::folder::{Store, StoreError};
+use crate::store::zones::{Change, Reader};
+
+/// Why the server cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    Store(StoreError),
+    Suffixes(SuffixesError),
+    Io(&'static str, io::Error),
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Store(error) => error.fmt(f),
+            StartError::Suffixes(error) => error.fmt(f),
+            StartError::Io(doing, error) => write!(f, "{doing}: {error}"),
+            StartError::Random(error) => write!(f, "cannot get random octets: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Zones read before they are taken in: bounds what texts are in memory at once.
+const BATCH: usize = 20_000;
+/// Batches between two lines of progress.
+const PROGRESS: usize = 5;
+
+impl World {
+    /// Opens the data folder and reads all zones.
+    pub fn start(settings: Settings, now: Now) -> Result<World, StartError> {
+        let suffixes = Suffixes::read(settings.server.public_suffixes.as_deref())
+            .map_err(StartError::Suffixes)?;
+        let store = Store::open(&settings.server.data).map_err(StartError::Store)?;
+        let mut cookie_secret = [0; 16];
+        getrandom::fill(&mut cookie_secret).map_err(StartError::Random)?;
+        let reader = store.zones.reader();
+        let reader = reader.map_err(|e| StartError::Io("cannot read zones.log", e))?;
+        let keys = Keys::new(store.key);
+        let keeper = Keeper::start(store.zones)
+            .map_err(|e| StartError::Io("cannot start the thread that writes zones.log", e))?;
+        let mut world = World {
+            settings,
+            keys,
+            ownership: store.ownership,
+            grants: store.grants,
+            keeper,
+            suffixes,
+            register: Register::default(),
+            accounts: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            held: BTreeSet::new(),
+            vanished: VecDeque::new(),
+            depends: Depends::default(),
+            next: SnapshotDraft { snapshot: Snapshot::empty(keys.names), changed: true },
+            grants_stale: true,
+            unreadable: None,
+            chatter: Chatter::default(),
+            tally: Tally::default(),
+            store_failing: false,
+            cookie_secret,
+            _lock: store.lock,
+        };
+        world.recall();
+        world.read_everything(&reader, now);
+        world.enforce(None, now);
+        world.forget_texts(&reader);
+        Ok(world)
+    }
+
+    /// Accounts and zones as they were recorded.
+    fn recall(&mut self) {
+        for (name, id) in self.ownership.accounts() {
+            let account = Account { name: name.into(), zones: HashMap::new(), problem: None };
+            self.accounts.insert(id, account);
+        }
+        let names: Vec<String> =
+            self.settings.accounts.keys().map(|name| name.to_string()).collect();
+        for name in names {
+            self.add_account(&name);
+        }
+        for (apex, held) in self.ownership.zones() {
+            if let Some(account) = self.accounts.get_mut(&held.account) {
+                account.zones.insert(apex.clone(), ZoneState::default());
+            }
+        }
+        self.resettle();
+    }
+
+    fn read_everything(&mut self, kept: &Reader, now: Now) {
+        let zones = self.open_zones();
+        let scanned = zones.as_ref().map(scan::scan).transpose().unwrap_or_else(|error| {
+            self.say_unreadable(&error);
+            None
+        });
+        let found = match scanned {
+            Some(scan) => self.note_all(scan, now),
+            None => self.hold_all(),
+        };
+        self.decide_missing(now, Duration::ZERO);
+        let new: Vec<Key> = found
+            .into_iter()
+            .filter(|key| !self.holds(key) && !self.refused.contains(key))
+            .collect();
+        self.claim(&new);
+        self.claim_refused();
+        let mut keys: Vec<Key> = Vec::new();
+        for (apex, held) in self.ownership.zones() {
+            keys.push((held.account, apex.clone()));
+        }
+        keys.sort_unstable();
+        for (n, batch) in keys.chunks(BATCH).enumerate() {
+            if n > 0 && n % PROGRESS == 0 {
+                info!(
+                    event = "loading",
+                    zones = n * BATCH,
+                    of = keys.len(),
+                    "{} of {} zones read",
+                    n * BATCH,
+                    keys.len()
+                );
+            }
+            for done in self.read(zones.as_ref(), batch.to_vec(), Some(kept)) {
+                self.apply(done, now);
+            }
+        }
+        self.drop_accounts(|name| match &zones {
+            Some(zones) => !matches!(zones.account(name), Err(FileError::Missing)),
+            None => true,
+        });
+        self.finish_step();
+    }
+
+    /// Opens `zones/`, or says why not.
+    pub fn open_zones(&mut self) -> Option<ZonesFolder> {
+        match ZonesFolder::open(&self.settings.server.zones) {
+            Ok(zones) => {
+                if self.unreadable.take().is_some() {
+                    info!(event = "zones-readable", "zones/ can be read again");
+                }
+                Some(zones)
+            }
+            Err(error) => {
+                self.say_unreadable(&error);
+                None
+            }
+        }
+    }
+
+    pub(super) fn say_unreadable(&mut self, error: &io::Error) {
+        let path = self.settings.server.zones.display().to_string();
+        let text = format!("{path} cannot be read: {error}");
+        if self.unreadable.as_ref() != Some(&text) {
+            error!(event = "zones-unreadable", path, "{text}; what is served stays as it is");
+        }
+        self.unreadable = Some(text);
+    }
+
+    /// Notes all files that were found, and what is missing. Returns the zones that have files.
+    fn note_all(&mut self, scan: Scan, now: Now) -> Vec<Key> {
+        say_strays(&scan.strays);
+        let mut keys = Vec::new();
+        for account in scan.accounts {
+            let id = self.add_account(&account.name);
+            match account.zones {
+                Ok(found) => {
+                    for found in found {
+                        let key = (id, found.file.apex.clone());
+                        self.note(&key, &found);
+                        keys.push(key);
+                    }
+                }
+                Err(error) => self.unreadable_account(&account.name, &error.to_string()),
+            }
+        }
+        keys.sort_unstable();
+        let held: Vec<Key> =
+            self.ownership.zones().map(|(apex, held)| (held.account, apex.clone())).collect();
+        for key in held {
+            let unreadable = self.accounts.get(&key.0).is_some_and(|a| a.problem.is_some());
+            if !unreadable && keys.binary_search(&key).is_err() {
+                self.gone(&key, now);
+            }
+        }
+        keys
+    }
+
+    /// Nothing is known of any file: everything stays as it was.
+    fn hold_all(&mut self) -> Vec<Key> {
+        let problem = self.unreadable.clone();
+        for account in self.accounts.values_mut() {
+            account.problem.clone_from(&problem);
+        }
+        Vec::new()
+    }
+
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.ownership.zone(key.1.as_wire()).is_some_and(|held| held.account == key.0)
+    }
+
+    /// Forgets kept texts of zones that nobody holds any more.
+    fn forget_texts(&self, kept: &Reader) {
+        let held: HashSet<ZoneId> = self.ownership.zones().map(|(_, held)| held.id).collect();
+        for zone in kept.ids().filter(|zone| !held.contains(zone)) {
+            self.keeper.send(Change::Forget(zone));
+        }
+    }
+
+    /// Ends a step: tells what was left out of the log, and what happened.
+    pub fn finish_step(&mut self) -> Tally {
+        let left_out = self.chatter.finish();
+        if left_out > 0 {
+            warn!(
+                event = "log-shortened",
+                left_out, "{left_out} more lines like these; `bailiwick check` shows everything"
+            );
+        }
+        std::mem::take(&mut self.tally)
+    }
+}
