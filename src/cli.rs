@@ -2,7 +2,9 @@
 //!
 //! 0 success, 1 errors, 2 wrong usage, 3 only warnings under `--strict`.
 
+mod offline;
 mod running;
+mod serve;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -11,15 +13,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde_json::json;
 
-use crate::config::finding::ConfigFinding;
+use crate::base::name::Name;
+use crate::config::listen_address;
 use crate::config::settings::{LogFormat, Overrides};
-use crate::config::{file, listen_address};
 
 const EXAMPLES: &str = "\
 Examples:
+  bailiwick                                serve what config.toml in this folder says
+  bailiwick serve --listen 127.0.0.1:5353  the same on another address
   bailiwick check                          the config in this folder
+  bailiwick explain www.example.com AAAA   why a question is answered as it is
   bailiwick check --config /etc/bailiwick/config.toml --strict
   bailiwick check --json | jq .findings    the same for machines
   bailiwick reload                         read config and zones again, now
@@ -34,8 +38,9 @@ Exit codes: 0 success, 1 errors, 2 wrong usage, 3 only warnings under --strict."
 pub struct Cli {
     #[command(flatten)]
     pub over: Over,
+    /// Without one: serve
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What the command line puts over the config.
@@ -66,8 +71,12 @@ pub enum LogWord {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Check the config
+    /// Run the nameserver (also what no subcommand means)
+    Serve,
+    /// Check config, zones and policy
     Check(Check),
+    /// The decision trace of one question: each hop, how it was judged, and the answer
+    Explain(Explain),
     /// Read config and zone files again, in the running server
     Reload(Output),
     /// Zones of the running server
@@ -90,6 +99,19 @@ pub enum Zone {
 
 #[derive(Args, Debug)]
 pub struct Output {
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// The name asked for
+    #[arg(value_parser = offline::name)]
+    pub name: Name,
+    /// The type asked for
+    #[arg(value_name = "TYPE", default_value = "A", value_parser = offline::rtype)]
+    pub rtype: u16,
     /// JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -123,32 +145,16 @@ impl Over {
 /// Does what the command line asks. Wrong usage ends the process here, with 2.
 pub fn run() -> Result<ExitCode, Box<dyn Error>> {
     let cli = Cli::parse();
-    match &cli.command {
-        Command::Check(check) => Ok(check_config(&cli.over, check)?),
+    match cli.command.as_ref().unwrap_or(&Command::Serve) {
+        Command::Serve => serve::serve(&cli.over),
+        Command::Check(check) => offline::check(&cli.over, check),
+        Command::Explain(explain) => offline::explain(&cli.over, explain),
         Command::Reload(output) => running::reload(&cli.over, output),
         Command::Zone(Zone::List(output)) => running::zone_list(&cli.over, output),
         Command::Zone(Zone::Accept { name, output }) => {
             running::zone_accept(&cli.over, name, output)
         }
     }
-}
-
-fn check_config(over: &Over, check: &Check) -> io::Result<ExitCode> {
-    let findings = match file::read_with(&over.config, &over.overrides()) {
-        Ok((_, warnings)) => warnings,
-        Err(findings) => findings,
-    };
-    let errors = findings.iter().filter(|f| f.is_error()).count();
-    let warnings = findings.len() - errors;
-    if check.json {
-        let findings: Vec<_> = findings.iter().map(ConfigFinding::show).collect();
-        let report = json!({ "errors": errors, "warnings": warnings, "findings": findings });
-        print(&format!("{report:#}\n"))?;
-    } else {
-        let text: String = findings.iter().map(|f| format!("{f}\n\n")).collect();
-        print(&format!("{text}{errors} errors, {warnings} warnings\n"))?;
-    }
-    Ok(exit_code(errors, warnings, check.strict))
 }
 
 /// The exit code of a check.

@@ -25,6 +25,7 @@ use tracing::{error, info, warn};
 use crate::base::limits::PUBLISHER_END_MS;
 use crate::config::settings;
 use crate::control::command::{Command, Handle};
+use crate::control::socket::Socket;
 use crate::model::snapshot::Snapshot;
 use crate::telemetry::counters::Counters;
 use crate::transport::answers::Answers;
@@ -52,6 +53,8 @@ pub struct World {
     pub settings: watch::Receiver<settings::Server>,
     /// They end after `Command::Stop`.
     pub threads: Vec<JoinHandle<()>>,
+    /// How the command line asks; closed before the publisher ends.
+    pub control: Option<Socket>,
 }
 
 impl World {
@@ -68,6 +71,7 @@ impl World {
     /// Lets the publisher end, and waits a little. What is on disk is whole at any moment: one
     /// that is in the middle of a long load need not be waited for.
     fn end(self) {
+        drop(self.control);
         if self.publisher.try_send(Command::Stop).is_err() {
             return;
         }
@@ -312,6 +316,7 @@ mod tests {
             publisher,
             settings: watched,
             threads: vec![publishing],
+            control: None,
         }
     }
 
