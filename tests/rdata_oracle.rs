@@ -1,7 +1,7 @@
 //! Rdata text and wire against the `domain` crate: thousands of texts and octets, good and bad.
 //!
-//! Every difference must fall under a rule that says why ours is right; a rule that explains nothing
-//! is an error as well.
+//! Every difference must fall under a rule that says why ours is right; a rule that explains
+//! nothing is an error as well.
 
 use bailiwick::rdata;
 use domain::base::iana::Rtype;

@@ -1,4 +1,4 @@
-//! Data of every RR type through a whole zone file and back: what is printed can be put into a file.
+//! Data of every RR type through a whole zone file and back: what is printed can stand in a file.
 
 use bailiwick::base::hash::HashKey;
 use bailiwick::base::name::Name;
@@ -14,7 +14,8 @@ const ELSEWHERE: &[u16] = &[rtype::SOA, rtype::RRSIG, rtype::DNSKEY];
 fn from_zone(rtype: u16, data: &str) -> Option<Vec<u8>> {
     let kind = rdata::type_text(rtype);
     let text = format!(
-        "$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nsome.where {kind} {data} ; end\n"
+        "$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n\
+         some.where {kind} {data} ; end\n"
     );
     let source = Source { path: "a.zone".to_owned(), text: text.into_bytes().into() };
     let key = HashKey::new([7; 16]);

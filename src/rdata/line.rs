@@ -5,7 +5,7 @@ use super::token::{FieldError, Quotes, Token, Tokens};
 use crate::base::rtype::RType;
 
 /// Reads the data of one record from a text of its own, like `from_text`. Spaces, line ends and
-/// quotes part the words; parentheses and comments are a matter of zone files and mean nothing here.
+/// quotes part the words; parentheses and comments belong to zone files and mean nothing here.
 pub fn from_line(
     rtype: RType,
     text: &[u8],

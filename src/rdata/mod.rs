@@ -1,4 +1,4 @@
-//! Floor 1: RR types and their data: text to wire and back, checks, canonical form, where names lie.
+//! Floor 1: RR types and their data: text to wire and back, checks, canonical form, names inside.
 //!
 //! One table (`table.rs`) says for each type which parts its data has; everything here is a walk
 //! over those parts, so a type is added by adding its line. Rdata is kept as on the wire with names

@@ -16,7 +16,7 @@ pub struct Token<'a> {
 }
 
 /// Whether a word stood in quotes. As wide as a machine word, since with a `bool` there would be
-/// padding in `Token`, which is copied in overlapping pieces: that alone doubled the time of a word.
+/// padding in `Token`, copied in overlapping pieces: that alone doubled the time of a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
 pub enum Quotes {

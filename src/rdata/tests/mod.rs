@@ -1,4 +1,4 @@
-//! Data there and back: texts with the octets BIND 9.18 makes of them, texts to refuse, random data.
+//! Data there and back: texts with the octets BIND 9.18 makes of them, bad texts, random data.
 
 mod random;
 

@@ -76,6 +76,13 @@ fn push(field: &Field, source: &mut Source, rdata: &mut Vec<u8>) {
             source.octets(least + more, rdata);
         }
         Field::Base64Maybe => source.octets(more, rdata),
+        _ => push_shaped(field, more, source, rdata),
+    }
+}
+
+/// Appends one valid field whose octets hang together.
+fn push_shaped(field: &Field, more: usize, source: &mut Source, rdata: &mut Vec<u8>) {
+    match *field {
         Field::KeyByFlags if rdata[0] & 0xC0 == 0xC0 => {}
         Field::KeyByFlags | Field::KeyByAlgorithm(_) | Field::Nsap => {
             source.octets(1 + more, rdata)
@@ -136,7 +143,7 @@ fn push(field: &Field, source: &mut Source, rdata: &mut Vec<u8>) {
         }
         Field::Location => location(source, rdata),
         Field::Params => params(source, rdata),
-        Field::Opaque => source.octets(more, rdata),
+        _ => source.octets(more, rdata),
     }
 }
 
