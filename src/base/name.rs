@@ -205,6 +205,8 @@ pub fn len_at(bytes: &[u8], at: usize) -> Result<usize, NameError> {
 pub fn push_text(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), NameError> {
     match text {
         [] => return Err(NameError::EmptyLabel),
+        // Not even of escapes only (`\DDD`, four octets for one) would it be a name.
+        _ if text.len() > 4 * NAME_MAX => return Err(NameError::LongName),
         b"." => {
             out.push(0);
             return Ok(());

@@ -141,15 +141,15 @@ pub(super) fn hex_word(
     part: &Part,
     half: &mut Option<u8>,
 ) -> Result<(), FieldError> {
+    let wrong = || {
+        let message = format!("{} is not hexadecimal", shown(token.text));
+        FieldError::new(token, "bad-hex", message, part.1.wanted())
+    };
+    if token.is_quoted() {
+        return Err(wrong());
+    }
     for &b in token.text {
-        let digit = hex_digit(b).filter(|_| !token.is_quoted()).ok_or_else(|| {
-            FieldError::new(
-                token,
-                "bad-hex",
-                format!("{} is not hexadecimal", shown(token.text)),
-                part.1.wanted(),
-            )
-        })?;
+        let digit = hex_digit(b).ok_or_else(wrong)?;
         match half.take() {
             None => *half = Some(digit),
             Some(high) => out.push(high << 4 | digit),

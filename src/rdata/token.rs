@@ -91,7 +91,8 @@ impl FieldError {
 pub(super) fn shown(text: &[u8]) -> String {
     const MOST: usize = 60;
     let mut shown = String::from("`");
-    let whole = String::from_utf8_lossy(text);
+    // A word may be as long as its file; what is not shown need not be looked at.
+    let whole = String::from_utf8_lossy(&text[..text.len().min(8 * MOST)]);
     for c in whole.chars().take(MOST) {
         if c.is_control() {
             write!(shown, "\\{:03}", u32::from(c)).expect("a String takes all writes");
