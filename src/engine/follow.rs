@@ -384,14 +384,13 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
-    /// Whether the next name, the target of a DNAME, lies above zones of other accounts and in no zone itself (`com`).
-    /// Resolvers that keep such a DNAME would lead names into all of them without asking again: it is not shown.
+    /// Whether zones of other accounts lie below the next name, the target of a DNAME: each of them is another zone to
+    /// be let into. Resolvers that keep such a DNAME would lead names there without asking again, whatever was judged
+    /// for this name: so it is not shown, and every name is answered by its own CNAME.
     fn leads_above_others(&self, zone: &Zone) -> bool {
         let next = self.names.at(self.chain.hops.len() + 1);
-        let catalog = &self.snapshot.catalog;
         zone.on_violation != OnViolation::Report
-            && catalog.has_foreign_beneath(next, zone.account)
-            && catalog.zone_for(next).is_none()
+            && self.snapshot.catalog.has_foreign_beneath(next, zone.account)
     }
 
     /// Judges the edge to the next name, then looks for loop and limit, then goes there.
