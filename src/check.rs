@@ -120,7 +120,7 @@ fn config_findings(settings: &Settings, offline: &Offline) -> Vec<ConfigFinding>
                 );
                 found.push(warn(i, "grant-useless", message));
             }
-            Some(_) if !has_record_for(&offline.snapshot, hostname, wildcard) => {
+            _ if !has_record_for(&offline.snapshot, hostname, wildcard) => {
                 let message =
                     format!("{name} is granted for {to}, but nothing here leads from it anywhere");
                 found.push(warn(i, "grant-unused", message));

@@ -29,6 +29,11 @@ pub fn check(over: &Over, check: &Check) -> Result<ExitCode, Box<dyn Error>> {
             report.remarks.splice(0..0, warnings);
             report
         }
+        // A file that is not there has no findings.
+        Err(findings) if !check.json && findings.iter().all(|f| f.finding.code == "unreadable") => {
+            let problems: Vec<_> = findings.iter().map(ToString::to_string).collect();
+            return Err(problems.join("\n").into());
+        }
         Err(findings) => {
             let remarks = findings.iter().map(|f| check::of_config(f, colour)).collect();
             Report { remarks, ..Report::default() }

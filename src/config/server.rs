@@ -79,6 +79,11 @@ impl Reader<'_> {
             self.walk.bad_value(item, expected);
             return None;
         }
+        // Asked of the system here, so that `check` finds it and not the start.
+        if !user.is_empty() && matches!(nix::unistd::User::from_name(user), Ok(None)) {
+            self.walk.bad_value(item, expected);
+            return None;
+        }
         (!user.is_empty()).then(|| user.to_owned())
     }
 
