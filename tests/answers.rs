@@ -346,34 +346,6 @@ fn dname_over_foreign_zones_is_not_to_be_kept() {
             ("www.victim.own.example.com", "A", "REFUSED |  |  | "),
         ],
     );
-    // The same below a zone that the DNAME may lead into: who holds the zone beneath was not asked.
-    let mut w = world(&[
-        (1, "example.com", &["d 300 DNAME provider.test.", "own 300 DNAME example.net."]),
-        (2, "provider.test", &["www 300 A 203.0.113.1"]),
-        (3, "victim.provider.test", &["www 300 A 203.0.113.2"]),
-        (1, "example.net", &["www 300 A 192.0.2.1"]),
-        (3, "victim.example.net", &["www 300 A 203.0.113.3"]),
-    ]);
-    grant(&mut w, "*.d.example.com", 2, GrantState::Active);
-    expect(
-        &w,
-        &[
-            (
-                "www.d.example.com",
-                "A",
-                "NOERROR aa | www.d.example.com 300 CNAME www.provider.test., www.provider.test \
-                 300 A 203.0.113.1 |  | ",
-            ),
-            ("www.victim.d.example.com", "A", "REFUSED |  |  | "),
-            (
-                "www.own.example.com",
-                "A",
-                "NOERROR aa | www.own.example.com 300 CNAME www.example.net., www.example.net 300 \
-                 A 192.0.2.1 |  | ",
-            ),
-            ("www.victim.own.example.com", "A", "REFUSED |  |  | "),
-        ],
-    );
 }
 
 #[test]
