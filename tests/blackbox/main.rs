@@ -1,0 +1,13 @@
+//! Black-box tests: the real binary, asked over real sockets, judged by SPEC and the RFCs alone.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod doors;
+mod malformed;
+mod matrix;
+mod policy_oracle;
+mod reload;
+mod sample_world;
+mod scenarios;
