@@ -98,3 +98,12 @@ fn nasty_octets() {
         }
     }
 }
+
+/// A forgotten target must not make a name of the parameter that stands in its place.
+#[test]
+fn a_parameter_is_no_target() {
+    assert_eq!(from_zone(rtype::HTTPS, "1 alpn=\"h2\""), None);
+    assert_eq!(from_zone(rtype::HTTPS, "1 alpn=\"h2\" port=\"443\""), None);
+    assert_eq!(from_zone(rtype::HTTPS, "1 . alpn=\"h2\"# port=443"), None);
+    assert!(from_zone(rtype::HTTPS, "1 . alpn=\"h2\" port=\"443\"").is_some());
+}

@@ -5,7 +5,7 @@ use super::token::{FieldError, Token, Tokens, shown};
 use super::types::type_from_text;
 use super::value;
 use super::words::{self, Words};
-use super::wrong::{bad_escape, bad_ipv4, bad_ipv6, bad_name, in_quotes};
+use super::wrong::{bad_escape, bad_ipv4, bad_ipv6, bad_name, in_quotes, quotes_in_name};
 use super::{bitmap, gateway, legacy, loc, octets, prefixes, svcb, unknown};
 use crate::base::name;
 use crate::base::rtype::RType;
@@ -254,6 +254,9 @@ impl<'a, T: Tokens<'a>> Scanner<'_, 'a, T> {
         if token.text == b"@" {
             self.out.extend_from_slice(self.origin);
             return Ok(());
+        }
+        if token.ends_in_quotes() {
+            return Err(quotes_in_name(token));
         }
         name::push_text(token.text, Some(self.origin), self.out)
             .map_err(|error| bad_name(token, error))

@@ -29,6 +29,9 @@ pub(super) fn scan<'a, T: Tokens<'a>>(scanner: &mut Scanner<'_, 'a, T>) -> Resul
             return Err(bad(&token, "a parameter begins with its key, not with quotes"));
         }
         let (key_text, value) = split(scanner, &token);
+        if let Some([b'"', ..]) = value {
+            return Err(bad(&token, "a blank or the end behind the closing quote"));
+        }
         let key = key_of(key_text).ok_or_else(|| unknown_key(&token, key_text))?;
         let at = scanner.out.len();
         scanner.out.extend_from_slice(&key.to_be_bytes());

@@ -29,6 +29,12 @@ impl Token<'_> {
     pub fn is_quoted(&self) -> bool {
         self.quotes == Quotes::Around
     }
+
+    /// Whether the word has a quoted part, as a parameter's value is (`alpn="h2"`).
+    #[inline]
+    pub fn ends_in_quotes(&self) -> bool {
+        matches!(self.text, [.., before, b'"'] if *before != b'\\')
+    }
 }
 
 /// The words of the rest of one record, comments and parentheses already taken out.

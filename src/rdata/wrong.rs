@@ -165,6 +165,14 @@ pub(super) fn bad_name(token: &Token, error: NameError) -> FieldError {
 }
 
 #[cold]
+pub(super) fn quotes_in_name(token: &Token) -> FieldError {
+    let message = format!("{} is no domain name: part of it is quoted", shown(token.text));
+    let wanted = Field::Name(NameKind::Plain).wanted();
+    let help = "parameters stand behind the target; a target of `.` is the owner itself";
+    FieldError::new(token, "bad-name", message, wanted).help(help)
+}
+
+#[cold]
 pub(super) fn bad_ipv4(token: &Token) -> FieldError {
     let error = FieldError::new(
         token,
