@@ -321,12 +321,7 @@ fn read_opened(mut file: File, real: Option<PathBuf>, most: usize) -> Result<Tex
     if meta.len() > most as u64 {
         return Err(FileError::TooLarge);
     }
-    let mut octets = Vec::with_capacity(meta.len() as usize + 1);
-    // The file may grow while it is read.
-    (&mut file).take(most as u64 + 1).read_to_end(&mut octets).map_err(FileError::Io)?;
-    if octets.len() > most {
-        return Err(FileError::TooLarge);
-    }
+    let octets = read_whole(&mut file, meta.len() as usize).map_err(FileError::Io)?;
     let stamp = Stamp::fold([
         meta.dev(),
         meta.ino(),
@@ -337,6 +332,22 @@ fn read_opened(mut file: File, real: Option<PathBuf>, most: usize) -> Result<Tex
         meta.ctime_nsec() as u64,
     ]);
     Ok(Text { octets: octets.into(), stamp, real })
+}
+
+/// The first `len` octets, fewer if the file shrank meanwhile. One that grew is reported as changed anyway.
+fn read_whole(file: &mut File, len: usize) -> io::Result<Vec<u8>> {
+    let mut octets = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match file.read(&mut octets[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    octets.truncate(filled);
+    Ok(octets)
 }
 
 impl Stamp {

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
@@ -14,6 +14,8 @@ use crate::store::zones::{Change, Kept, Zones};
 
 /// Changes that wait at the most; then who sends waits too.
 const QUEUE: usize = 4096;
+/// How long changes are gathered for one flush.
+const GATHER: Duration = Duration::from_millis(50);
 /// Octets of text written with one flush.
 const BATCH: usize = 64 << 20;
 /// Pause before a failed write is tried again.
@@ -81,6 +83,13 @@ impl Drop for Keeper {
     }
 }
 
+/// Whether anything can come after what was just gathered.
+#[derive(PartialEq, Eq)]
+enum More {
+    Later,
+    Never,
+}
+
 struct Disk {
     zones: Zones,
     waiting: Vec<Change>,
@@ -96,35 +105,48 @@ impl Disk {
                 true => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 false => receiver.recv_timeout(RETRY),
             };
-            let mut next = match first {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
             let mut flushes = Vec::new();
-            let mut stop = false;
-            while let Some(message) = next.take() {
-                match message {
-                    Message::Change(change) => self.wait(change),
-                    Message::Flush(answer) => flushes.push(answer),
-                    Message::Now(kept, answer) => {
-                        let result = self.write_now(kept);
-                        let _ = answer.send(result);
-                    }
-                    Message::Stop => stop = true,
-                }
-                if !stop && self.octets < BATCH {
-                    next = receiver.try_recv().ok();
-                }
-            }
+            let more = match first {
+                Ok(message) => self.gather(message, receiver, &mut flushes),
+                Err(RecvTimeoutError::Timeout) => More::Later,
+                Err(RecvTimeoutError::Disconnected) => More::Never,
+            };
             let result = self.write();
             for answer in flushes {
                 let _ = answer.send(result.clone());
             }
-            if stop {
+            if more == More::Never {
                 return;
             }
         }
+    }
+
+    /// Takes what comes within a short while, so that many changes cost one flush; but lets nobody wait who asked.
+    fn gather(
+        &mut self,
+        first: Message,
+        receiver: &Receiver<Message>,
+        flushes: &mut Vec<SyncSender<Result<(), String>>>,
+    ) -> More {
+        let until = Instant::now() + GATHER;
+        let mut next = Ok(first);
+        while let Ok(message) = next {
+            match message {
+                Message::Change(change) => self.wait(change),
+                Message::Flush(answer) => flushes.push(answer),
+                Message::Now(kept, answer) => {
+                    let result = self.write_now(kept);
+                    let _ = answer.send(result);
+                }
+                Message::Stop => return More::Never,
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if self.octets >= BATCH || !flushes.is_empty() || left.is_zero() {
+                break;
+            }
+            next = receiver.recv_timeout(left);
+        }
+        More::Later
     }
 
     fn wait(&mut self, change: Change) {

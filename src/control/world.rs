@@ -4,6 +4,7 @@
 //! changed, [`vanish`] those that are gone, [`names`] decides who holds what, [`reconfigure`] puts settings in force.
 
 mod depends;
+mod draft;
 mod edit;
 mod names;
 mod reconfigure;
@@ -23,6 +24,7 @@ pub use start::StartError;
 pub use status::Status;
 pub use touch::Look;
 
+use self::draft::Draft;
 use super::files::Stamp;
 use super::hold::Removal;
 use super::keeper::Keeper;
@@ -30,7 +32,7 @@ use super::loader::{Good, Keys, Part};
 use super::suffixes::Suffixes;
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{AccountId, Generation};
+use crate::base::id::AccountId;
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::config::settings::Settings;
@@ -83,7 +85,7 @@ pub struct World {
     vanished: VecDeque<(Instant, AccountId)>,
     depends: Depends,
     /// The snapshot that will be published next.
-    next: SnapshotDraft,
+    next: Draft,
     /// Zones came or went, so that grants and trusts have to be derived anew.
     grants_stale: bool,
     /// Nothing is known of the files: why `zones/` cannot be read.
@@ -93,18 +95,6 @@ pub struct World {
     store_failing: bool,
     cookie_secret: [u8; 16],
     _lock: Lock,
-}
-
-/// The next snapshot and whether it differs from the published one.
-struct SnapshotDraft {
-    snapshot: Snapshot,
-    changed: bool,
-}
-
-impl fmt::Debug for SnapshotDraft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SnapshotDraft").field("changed", &self.changed).finish_non_exhaustive()
-    }
 }
 
 /// One account.
@@ -124,6 +114,8 @@ struct ZoneState {
     /// Of the served version.
     served: Option<ContentHash>,
     stamp: Option<Stamp>,
+    /// The file was seen in its folder.
+    is_there: bool,
     more: Option<Box<More>>,
 }
 
@@ -242,7 +234,7 @@ impl World {
 
     /// As published next.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.next.snapshot
+        self.next.snapshot()
     }
 
     /// Files elsewhere that zones depend on.
@@ -293,7 +285,7 @@ impl World {
 
     /// The served version of a zone, if the account holds it and it is ready.
     fn served(&self, key: &Key) -> Option<&ZoneData> {
-        let zone = self.next.snapshot.catalog.zone_at(&key.1)?;
+        let zone = self.next.zone(&key.1)?;
         (zone.account == key.0 && zone.data.is_ready()).then_some(&zone.data)
     }
 
@@ -310,8 +302,7 @@ impl World {
             flatten: self.settings.flatten(&key.1),
             data,
         };
-        self.next.snapshot.catalog.put(zone);
-        self.next.changed = true;
+        self.next.put(&key.1, zone);
     }
 
     /// Serves a new version from the next snapshot on, and keeps its text.
@@ -375,12 +366,7 @@ impl World {
             self.derive_grants(now);
         }
         self.save();
-        if !std::mem::take(&mut self.next.changed) {
-            return None;
-        }
-        let generation = &mut self.next.snapshot.generation;
-        *generation = Generation(generation.0 + 1);
-        Some(self.next.snapshot.clone())
+        self.next.take()
     }
 
     /// Puts ownership and grants on disk. Says once that it fails, and once that it works again.

@@ -17,6 +17,9 @@ use super::journal::{Frame, Journal, Repairs};
 /// Records of history a log may hold beside those that count, before it is written anew.
 const HISTORY_MAX: usize = 10_000;
 
+/// Records in one frame at the most.
+const TOGETHER: usize = 1_000;
+
 /// The log of one state.
 #[derive(Debug)]
 pub struct Log<R> {
@@ -36,9 +39,9 @@ impl<R: Serialize + DeserializeOwned> Log<R> {
     pub fn open(path: &Path, mut each: impl FnMut(R)) -> io::Result<Log<R>> {
         let mut written = 0;
         let mut replay = |octets: &[u8]| {
-            decode(octets).map(|record| {
-                written += 1;
-                each(record);
+            decode::<Vec<R>>(octets).map(|records| {
+                written += records.len();
+                records.into_iter().for_each(&mut each);
             })
         };
         let journal = match Journal::open(path, |_, header, _| replay(header)) {
@@ -79,7 +82,7 @@ impl<R: Serialize + DeserializeOwned> Log<R> {
     }
 
     fn append(&mut self, new: &[R]) -> io::Result<()> {
-        let headers: Vec<Vec<u8>> = new.iter().map(encode).collect();
+        let headers: Vec<Vec<u8>> = new.chunks(TOGETHER).map(|chunk| encode(&chunk)).collect();
         let frames: Vec<Frame<'_>> =
             headers.iter().map(|h| Frame { header: h, payload: &[] }).collect();
         let journal = self.journal.as_mut().ok_or_else(read_only)?;
@@ -95,9 +98,11 @@ impl<R: Serialize + DeserializeOwned> Log<R> {
         let journal = self.journal.as_mut().ok_or_else(read_only)?;
         let mut written = 0;
         journal.rewrite(|new| {
-            for record in all {
-                new.add(&Frame { header: &encode(&record), payload: &[] })?;
-                written += 1;
+            let mut all = all.peekable();
+            while all.peek().is_some() {
+                let chunk: Vec<R> = all.by_ref().take(TOGETHER).collect();
+                written += chunk.len();
+                new.add(&Frame { header: &encode(&chunk), payload: &[] })?;
             }
             Ok(())
         })?;

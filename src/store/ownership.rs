@@ -159,8 +159,11 @@ impl Ownership {
 pub fn peek(path: &Path) -> io::Result<Vec<(Name, Box<str>, Held)>> {
     let mut state = State::default();
     super::journal::Journal::replay(path, |_, header, _| {
-        let record = super::format::decode(header)?;
-        state.apply(&record).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))
+        for record in super::format::decode::<Vec<Record>>(header)? {
+            let wrong = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+            state.apply(&record).map_err(wrong)?;
+        }
+        Ok(())
     })?;
     state.drop_orphans();
     let names: HashMap<AccountId, Box<str>> =

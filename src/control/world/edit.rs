@@ -85,6 +85,7 @@ impl World {
     pub(super) fn note(&mut self, key: &Key, found: &FoundZone) {
         let Some(account) = self.accounts.get_mut(&key.0) else { return };
         let state = account.zones.entry(key.1.clone()).or_insert_with(ZoneState::default);
+        state.is_there = true;
         state.set_file_name(&key.1, &found.file.file_name);
         if found.twin.is_some() || state.more.is_some() {
             state.more().twin = found.twin.clone();
@@ -135,7 +136,8 @@ impl World {
         kept: Option<&Reader>,
     ) -> Vec<Done> {
         let mut jobs: Vec<Job> = keys.into_iter().filter_map(|key| self.job(key)).collect();
-        jobs.sort_by(|a, b| a.key.cmp(&b.key));
+        // One account after the other, so that its folder is opened once.
+        jobs.sort_by_key(|job| job.key.0);
         let worker = Worker { world: self, zones, kept };
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
         let threads = threads.min(jobs.len().div_ceil(CHUNK));
@@ -289,12 +291,15 @@ impl World {
             Some(_) => self.tally.changed += 1,
             None => self.tally.loaded += 1,
         }
-        if !self.chatter.may_speak() {
+        // At the start it is the whole that is told.
+        let is_quiet = served.is_none() && self.next.is_start();
+        if is_quiet && good.remarks.warnings == 0 || !self.chatter.may_speak() {
             return;
         }
         let account = self.account_name(key.0);
         let (zone, serial, records) = (&key.1, good.data.serial(), good.data.record_count());
         match served {
+            None if is_quiet => {}
             None => info!(event = "zone-loaded", %zone, account, serial, records, "zone loaded"),
             Some(old) => {
                 info!(event = "zone-changed", %zone, account, serial, records,
@@ -410,7 +415,7 @@ impl Worker<'_> {
 
     fn one(&self, job: &Job, folder: &Result<AccountFolder<'_>, FileError>) -> Done {
         let keys = &self.world.keys;
-        let loaded = match folder {
+        let mut loaded = match folder {
             Err(FileError::Missing) => {
                 Loaded { outcome: Outcome::Missing, stamp: None, parts: Vec::new() }
             }
@@ -428,8 +433,12 @@ impl Worker<'_> {
             Err(_) => Vec::new(),
         };
         let kept_hash = self.kept.zip(job.zone).and_then(|(kept, zone)| kept.hash(zone));
-        let is_kept = match &loaded.outcome {
-            Outcome::Good(good) => kept_hash == Some(good.hash),
+        let is_kept = match &mut loaded.outcome {
+            Outcome::Good(good) if kept_hash == Some(good.hash) => {
+                // On disk already; freed by the thread that made it.
+                good.sources = Vec::new();
+                true
+            }
             _ => false,
         };
         let kept = if is_kept { None } else { self.kept_version(job, keys) };

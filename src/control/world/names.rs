@@ -83,8 +83,7 @@ impl World {
         let Some(held) = self.ownership.zone(key.1.as_wire()).filter(|h| h.account == key.0) else {
             return;
         };
-        self.next.snapshot.catalog.remove(key.1.as_wire());
-        self.next.changed = true;
+        self.next.remove(&key.1);
         self.grants_stale = true;
         self.ownership.remove_zone(key.1.as_wire());
         self.keeper.send(Change::Forget(held.id));
@@ -118,8 +117,7 @@ impl World {
             if let Some(held) = self.ownership.zone(key.1.as_wire()) {
                 self.keeper.send(Change::Forget(held.id));
             }
-            self.next.snapshot.catalog.remove(key.1.as_wire());
-            self.next.changed = true;
+            self.next.remove(&key.1);
             self.grants_stale = true;
             self.ownership.remove_zone(key.1.as_wire());
             self.refuse(&key, refusal);

@@ -60,7 +60,9 @@ impl World {
         if old.is_some_and(|old| names_changed(old, &self.settings)) {
             self.resettle();
         }
-        self.restate_zones();
+        if old.is_some() {
+            self.restate_zones();
+        }
         self.derive_grants(now);
         let server = &self.settings.server;
         let identity = Identity {
@@ -69,9 +71,9 @@ impl World {
             cookie_secret: server.cookie_secret.unwrap_or(self.cookie_secret),
             tcp_idle: server.tcp_idle,
         };
-        self.next.snapshot.identity = identity;
-        self.next.snapshot.rules = self.settings.policy.rules.clone();
-        self.next.changed = true;
+        let snapshot = self.next.change();
+        snapshot.identity = identity;
+        snapshot.rules = self.settings.policy.rules.clone();
         if let Some(old) = old {
             say_changes(old, &self.settings);
         }
@@ -81,7 +83,7 @@ impl World {
     fn restate_zones(&mut self) {
         let changed: Vec<Zone> = self
             .next
-            .snapshot
+            .snapshot()
             .catalog
             .iter()
             .filter_map(|zone| {
@@ -100,7 +102,8 @@ impl World {
             })
             .collect();
         for zone in changed {
-            self.next.snapshot.catalog.put(zone);
+            let apex = Name::from_wire(zone.apex()).expect("served apexes are names");
+            self.next.put(&apex, zone);
         }
     }
 
@@ -120,14 +123,14 @@ impl World {
         let active = in_force.iter().map(|key| (key, GrantState::Active));
         let gone = self.grants.withdrawn().map(|(key, at)| (key, GrantState::Withdrawn(at)));
         let rows = active.chain(gone).map(|(key, state)| self.grant(key, state)).collect();
-        self.next.snapshot.grants = GrantTable::build(rows);
+        self.next.change().grants = GrantTable::build(rows);
         let pairs = self.settings.accounts.iter().flat_map(|(name, account)| {
             let who = self.ownership.account(name.as_str());
             let whom = account.trusts.iter().map(|t| self.ownership.account(t.account.as_str()));
             whom.filter_map(move |whom| Some((who?, whom?))).collect::<Vec<_>>()
         });
-        self.next.snapshot.trusts = Trusts::build(pairs.collect());
-        self.next.changed = true;
+        let trusts = Trusts::build(pairs.collect());
+        self.next.change().trusts = trusts;
     }
 
     fn grant(&self, key: &GrantKey, state: GrantState) -> (u64, Grant) {

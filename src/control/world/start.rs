@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::draft::Draft;
 use super::edit::say_strays;
-use super::{Account, Chatter, Depends, Key, Now, SnapshotDraft, Tally, World, ZoneState};
+use super::{Account, Chatter, Depends, Key, Now, Tally, World, ZoneState};
 use crate::base::id::ZoneId;
 use crate::config::settings::Settings;
 use crate::control::files::{FileError, ZonesFolder};
@@ -75,7 +76,7 @@ impl World {
             held: BTreeSet::new(),
             vanished: VecDeque::new(),
             depends: Depends::default(),
-            next: SnapshotDraft { snapshot: Snapshot::empty(keys.names), changed: true },
+            next: Draft::at_start(Snapshot::empty(keys.names)),
             grants_stale: true,
             unreadable: None,
             chatter: Chatter::default(),
@@ -86,6 +87,7 @@ impl World {
         };
         world.recall();
         world.read_everything(&reader, now);
+        world.next.build();
         world.enforce(None, now);
         world.forget_texts(&reader);
         Ok(world)
@@ -116,22 +118,15 @@ impl World {
             self.say_unreadable(&error);
             None
         });
-        let found = match scanned {
+        let new = match scanned {
             Some(scan) => self.note_all(scan, now),
             None => self.hold_all(),
         };
         self.decide_missing(now, Duration::ZERO);
-        let new: Vec<Key> = found
-            .into_iter()
-            .filter(|key| !self.holds(key) && !self.refused.contains(key))
-            .collect();
         self.claim(&new);
         self.claim_refused();
-        let mut keys: Vec<Key> = Vec::new();
-        for (apex, held) in self.ownership.zones() {
-            keys.push((held.account, apex.clone()));
-        }
-        keys.sort_unstable();
+        let mut keys = self.held_keys();
+        keys.sort_by_key(|key| key.0);
         for (n, batch) in keys.chunks(BATCH).enumerate() {
             if n > 0 && n % PROGRESS == 0 {
                 info!(
@@ -179,33 +174,35 @@ impl World {
         self.unreadable = Some(text);
     }
 
-    /// Notes all files that were found, and what is missing. Returns the zones that have files.
+    fn held_keys(&self) -> Vec<Key> {
+        self.ownership.zones().map(|(apex, held)| (held.account, apex.clone())).collect()
+    }
+
+    /// Notes all files that were found, and what is missing. Returns the zones that nobody claimed yet.
     fn note_all(&mut self, scan: Scan, now: Now) -> Vec<Key> {
         say_strays(&scan.strays);
-        let mut keys = Vec::new();
+        let mut new = Vec::new();
         for account in scan.accounts {
             let id = self.add_account(&account.name);
             match account.zones {
                 Ok(found) => {
                     for found in found {
                         let key = (id, found.file.apex.clone());
+                        let is_known = self.state(&key).is_some();
                         self.note(&key, &found);
-                        keys.push(key);
+                        new.extend((!is_known).then_some(key));
                     }
                 }
                 Err(error) => self.unreadable_account(&account.name, &error.to_string()),
             }
         }
-        keys.sort_unstable();
-        let held: Vec<Key> =
-            self.ownership.zones().map(|(apex, held)| (held.account, apex.clone())).collect();
-        for key in held {
+        for key in self.held_keys() {
             let unreadable = self.accounts.get(&key.0).is_some_and(|a| a.problem.is_some());
-            if !unreadable && keys.binary_search(&key).is_err() {
+            if !unreadable && self.state(&key).is_none_or(|state| !state.is_there) {
                 self.gone(&key, now);
             }
         }
-        keys
+        new
     }
 
     /// Nothing is known of any file: everything stays as it was.
@@ -215,10 +212,6 @@ impl World {
             account.problem.clone_from(&problem);
         }
         Vec::new()
-    }
-
-    pub(super) fn holds(&self, key: &Key) -> bool {
-        self.ownership.zone(key.1.as_wire()).is_some_and(|held| held.account == key.0)
     }
 
     /// Forgets kept texts of zones that nobody holds any more.

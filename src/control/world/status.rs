@@ -77,7 +77,7 @@ impl World {
 
     /// Counts over everything. Costs a look at every zone.
     pub fn status(&self) -> Status {
-        let snapshot = &self.next.snapshot;
+        let snapshot = self.next.snapshot();
         let active = snapshot.grants.iter().filter(|g| g.state == GrantState::Active);
         let mut status = Status {
             accounts: self.accounts.len(),

@@ -1,0 +1,88 @@
+//! The snapshot that is being made, and whether it differs from the published one.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::base::id::Generation;
+use crate::base::name::Name;
+use crate::model::catalog::{Catalog, Zone};
+use crate::model::snapshot::Snapshot;
+
+/// The next snapshot.
+pub(super) struct Draft {
+    snapshot: Snapshot,
+    changed: bool,
+    /// While everything is read at the start: the zones, for one catalog built at the end. A million single changes
+    /// of a catalog cost seconds.
+    start: Option<HashMap<Name, Zone>>,
+}
+
+impl Draft {
+    /// A world without zones, which will be read in a moment.
+    pub fn at_start(snapshot: Snapshot) -> Draft {
+        Draft { snapshot, changed: true, start: Some(HashMap::new()) }
+    }
+
+    /// Whether the zones of the start are being read.
+    pub fn is_start(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// Every zone of the start was read.
+    pub fn build(&mut self) {
+        if let Some(zones) = self.start.take() {
+            let zones = zones.into_values().collect();
+            self.snapshot.catalog = Catalog::build(self.snapshot.key, zones);
+        }
+    }
+
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// For changes of what is not the catalog.
+    pub fn change(&mut self) -> &mut Snapshot {
+        self.changed = true;
+        &mut self.snapshot
+    }
+
+    pub fn zone(&self, apex: &Name) -> Option<&Zone> {
+        match &self.start {
+            Some(zones) => zones.get(apex),
+            None => self.snapshot.catalog.zone_at(apex),
+        }
+    }
+
+    pub fn put(&mut self, apex: &Name, zone: Zone) {
+        self.changed = true;
+        match &mut self.start {
+            Some(zones) => drop(zones.insert(apex.clone(), zone)),
+            None => self.snapshot.catalog.put(zone),
+        }
+    }
+
+    pub fn remove(&mut self, apex: &Name) {
+        self.changed = true;
+        match &mut self.start {
+            Some(zones) => drop(zones.remove(apex)),
+            None => drop(self.snapshot.catalog.remove(apex.as_wire())),
+        }
+    }
+
+    /// The next snapshot, if anything changed since this was last asked.
+    pub fn take(&mut self) -> Option<Snapshot> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        self.build();
+        let Generation(last) = self.snapshot.generation;
+        self.snapshot.generation = Generation(last + 1);
+        Some(self.snapshot.clone())
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("changed", &self.changed).finish_non_exhaustive()
+    }
+}
