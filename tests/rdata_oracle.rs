@@ -222,6 +222,11 @@ const TEXT_RULES: &[Rule] = &[
             && c.is(PARAMS)
             && (c.text.contains(",,") || c.any_word(|w| w.ends_with(',')))
     }),
+    ("RFC 9460 §7.2, §7.3, §8: no escapes in ports, addresses and keys", |c| {
+        let plain = ["port=", "ipv4hint=", "ipv6hint=", "mandatory="];
+        let is_escaped = |w: &str| w.contains('\\') && plain.iter().any(|key| w.starts_with(key));
+        c.only_theirs() && c.is(PARAMS) && c.any_word(is_escaped)
+    }),
     ("RFC 9461 §5: a path template is relative and has `dns`", |c| {
         c.only_theirs() && c.is(PARAMS) && c.text.contains("dohpath=")
     }),

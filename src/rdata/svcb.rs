@@ -148,7 +148,6 @@ fn put(
     out: &mut Vec<u8>,
 ) -> Result<(), FieldError> {
     let text = value.unwrap_or(&[]);
-    let escaped = text.contains(&b'\\');
     let octets = |out: &mut Vec<u8>| -> Result<(), FieldError> {
         for octet in unescaped(text) {
             out.push(octet.ok_or_else(|| bad_escape(token))?);
@@ -163,18 +162,13 @@ fn put(
         DOH_PATH => octets(out),
         NO_DEFAULT_ALPN | OHTTP if text.is_empty() => Ok(()),
         NO_DEFAULT_ALPN | OHTTP => Err(bad(token, "this key without a value")),
-        _ if escaped => {
-            // Numbers and addresses may be escaped like any text (RFC 9460 appendix A), though
-            // nobody does it.
-            let mut plain = Vec::new();
-            octets(&mut plain)?;
-            items(key, &plain, token, out)
-        }
+        // RFC 9460 §7.2, §7.3, §8: escapes are allowed in texts only.
+        _ if text.contains(&b'\\') => Err(bad(token, "a value without escapes")),
         _ => items(key, text, token, out),
     }
 }
 
-/// Values that are plain words with commas between them, escapes undone.
+/// Values that are plain words with commas between them.
 fn items(key: u16, text: &[u8], token: &Token, out: &mut Vec<u8>) -> Result<(), FieldError> {
     let wanted = match key {
         PORT => "a port from 0 to 65535",
