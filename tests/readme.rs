@@ -1,0 +1,237 @@
+//! What the documents show is real: outputs, paths, links, config keys.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const BAILIWICK: &str = env!("CARGO_BIN_EXE_bailiwick");
+/// Stands for any number of lines.
+const ANYTHING: &str = "…";
+/// The port of the sample config, which another server may hold during tests.
+const PORT: &str = "5300";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// A command of the README and the output that it shows.
+struct Shown {
+    command: Vec<String>,
+    output: Vec<String>,
+}
+
+/// Every block of the README that begins with a command behind `$`.
+fn shown(program: &str) -> Vec<Shown> {
+    let text = document("README.md");
+    let blocks = text.split("```console\n$ ").skip(1);
+    blocks
+        .filter_map(|block| {
+            let (block, _) = block.split_once("\n```").expect("a block ends");
+            let mut lines = block.lines();
+            let command = lines.next()?.split(' ').map(str::to_owned).collect::<Vec<_>>();
+            let output = lines.map(str::to_owned).collect();
+            (command[0] == program).then_some(Shown { command, output })
+        })
+        .collect()
+}
+
+/// The server on the sample world, with data of its own, on a free port.
+struct Server {
+    child: Child,
+    data: TempDir,
+    port: String,
+}
+
+impl Server {
+    fn start() -> Server {
+        let data = tempfile::tempdir().unwrap();
+        let mut child = Command::new(BAILIWICK)
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "json", "--data"])
+            .arg(data.path())
+            .current_dir(root())
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = None;
+        let log = BufReader::new(child.stderr.take().unwrap());
+        for line in log.lines().map_while(Result::ok) {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(address) = line["address"].as_str() {
+                port = address.rsplit(':').next().map(str::to_owned);
+            }
+            if line["message"] == "ready" {
+                break;
+            }
+        }
+        Server { child, data, port: port.expect("the log tells the port") }
+    }
+
+    /// Runs a command of the README against this server. Returns what it prints to stdout.
+    fn output(&self, command: &[String]) -> Vec<String> {
+        let mut run = match command[0].as_str() {
+            "bailiwick" => Command::new(BAILIWICK),
+            other => Command::new(other),
+        };
+        for word in &command[1..] {
+            run.arg(if word == PORT { &self.port } else { word });
+        }
+        if command[0] == "bailiwick" {
+            run.arg("--data").arg(self.data.path());
+        }
+        let output = run.current_dir(root()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn compare(&self, program: &str, at_least: usize) {
+        let shown = shown(program);
+        assert!(shown.len() >= at_least, "the README shows what {program} prints");
+        for Shown { command, output } in shown {
+            let real = self.output(&command);
+            assert!(
+                agrees(&output, &real),
+                "the README shows for `{}`:\n{}\nbut it prints:\n{}",
+                command.join(" "),
+                output.join("\n"),
+                real.join("\n")
+            );
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        // It may have ended by itself; then the test says why.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::SIGTERM);
+        let patience = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < patience {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether `shown` is `real`, save for lines left out and what changes from run to run.
+fn agrees(shown: &[String], real: &[String]) -> bool {
+    match shown {
+        [] => real.is_empty(),
+        [anything, rest @ ..] if anything == ANYTHING => {
+            (0..=real.len()).any(|skip| agrees(rest, &real[skip..]))
+        }
+        [line, rest @ ..] => match real {
+            [first, others @ ..] => steady(line) == steady(first) && agrees(rest, others),
+            [] => false,
+        },
+    }
+}
+
+/// A line without the number of the query and the cookie.
+fn steady(line: &str) -> String {
+    let cut = [", id: ", "; COOKIE: "].into_iter().find_map(|mark| {
+        let at = line.find(mark)? + mark.len();
+        Some(line[..at].to_owned())
+    });
+    cut.unwrap_or_else(|| line.trim_end().to_owned())
+}
+
+#[test]
+fn what_the_readme_shows_of_bailiwick_is_real() {
+    Server::start().compare("bailiwick", 5);
+}
+
+#[test]
+#[ignore = "needs dig"]
+fn what_the_readme_shows_of_dig_is_real() {
+    Server::start().compare("dig", 6);
+}
+
+#[test]
+fn every_config_key_has_a_row() {
+    let readme = document("README.md");
+    let mut table = "";
+    let mut keys = 0;
+    for line in document("config.toml").lines() {
+        let Some(head) = line.strip_prefix('[') else {
+            let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.starts_with('#'))
+            else {
+                continue;
+            };
+            let section = readme.split(table).nth(1).unwrap_or_else(|| panic!("{table}"));
+            let section = section.split("\n| **").next().unwrap();
+            assert!(section.contains(&format!("\n| `{key}` |")), "{table} has no row `{key}`");
+            keys += 1;
+            continue;
+        };
+        table = match head.trim_start_matches('[').split(['.', ']']).next().unwrap() {
+            "server" => "| **`[server]`**",
+            "policy" => "| **`[policy]`**",
+            "hold" => "| **`[hold]`**",
+            "log" => "| **`[log]`**",
+            "flatten" => "| **`[flatten]`**",
+            "accounts" => "| **`[accounts.NAME]`**",
+            "zones" => "| **`[zones.\"APEX\"]`**",
+            "grants" => "| **`[[grants]]`**",
+            other => panic!("the README has no table for {other}"),
+        };
+    }
+    assert!(keys > 25, "{keys} keys");
+}
+
+/// Texts between backticks that look like paths of this repository, and targets of links.
+fn paths(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2).filter(|word| {
+        let top = ["src/", "tests/", "docs/"].iter().any(|top| word.starts_with(top));
+        top && !word.contains([' ', '*', '…'])
+    });
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let local = links.filter(|link| !link.starts_with("https://") && !link.starts_with('#'));
+    quoted.chain(local).map(str::to_owned).collect()
+}
+
+#[test]
+fn paths_and_links_lead_somewhere() {
+    for (folder, file) in [("", "README.md"), ("docs", "ARCHITECTURE.md"), ("docs", "CHANGELOG.md")]
+    {
+        let text = document(Path::new(folder).join(file).to_str().unwrap());
+        for path in paths(&text) {
+            let here = root().join(folder).join(&path);
+            assert!(here.exists() || root().join(&path).exists(), "{file}: {path}");
+        }
+    }
+}
+
+#[test]
+fn every_module_is_on_the_map() {
+    let map = document("docs/ARCHITECTURE.md");
+    for line in document("src/lib.rs").lines() {
+        if let Some(module) = line.strip_prefix("pub mod ").and_then(|m| m.strip_suffix(';')) {
+            assert!(map.contains(&format!("`{module}`")), "ARCHITECTURE.md does not know {module}");
+        }
+    }
+}
+
+#[test]
+fn lines_left_out_and_numbers_that_change() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let real = lines("a\nb, id: 1\nc\nd");
+    for shown in ["a\nb, id: 2\nc\nd", "…\nb, id: 3\n…", "…", "…\nd", "a\n…\nd\n…"] {
+        assert!(agrees(&lines(shown), &real), "{shown}");
+    }
+    for shown in ["a", "…\nc", "b, id: 1\n…", "…\nx\n…", "a\nb, id: 1\nc\nd\ne"] {
+        assert!(!agrees(&lines(shown), &real), "{shown}");
+    }
+}
