@@ -506,3 +506,21 @@ fn two_servers_do_not_share_a_data_folder() {
     let error = publisher::start(settings, origin, |_| {}).err().unwrap().to_string();
     assert!(error.contains("in use by another server"), "{error}");
 }
+
+/// What replaces `zones/` makes no event in the folder that was watched.
+#[test]
+fn another_folder_in_the_place_of_zones_is_seen() {
+    let w = World::new();
+    w.zone("a/x.example", "one");
+    let r = w.start();
+    r.wait("x.example", Some("one"));
+    std::fs::rename(w.path("zones"), w.path("old")).unwrap();
+    w.zone("a/x.example", "two");
+    r.wait("x.example", Some("two"));
+    w.zone("a/x.example", "three");
+    r.wait("x.example", Some("three"));
+    // The same by a symbolic link.
+    std::fs::rename(w.path("zones"), w.path("newer")).unwrap();
+    std::os::unix::fs::symlink("old", w.path("zones")).unwrap();
+    r.wait_for(Duration::from_secs(10), "x.example", Some("one"));
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -50,6 +51,8 @@ const ZONES_RETRY: Duration = Duration::from_secs(1);
 const LOOK_RARELY: Duration = Duration::from_secs(600);
 /// How often everything is looked at when not every folder can be watched, at the most.
 const LOOK_OFTEN: Duration = Duration::from_secs(2);
+/// How often is looked whether `zones/` is still the same folder: what replaces it makes no event in it.
+const SAME_FOLDER: Duration = Duration::from_secs(1);
 /// A look at everything may take this share of the time.
 const LOOK_SHARE: u32 = 20;
 
@@ -63,6 +66,7 @@ pub fn start(
     let (handle, commands) = sync_channel(QUEUE);
     // Watched before they are read, so that no edit falls between.
     let watches = Watches::start(handle.clone(), &settings);
+    let folder = identity(&settings);
     let mut world = World::start(settings, Now::read())?;
     world.say_dangling();
     let first = world.publish(Now::read()).expect("a new world differs from none");
@@ -78,6 +82,8 @@ pub fn start(
         next_look: Instant::now(),
         store_retry: Instant::now(),
         zones_retry: Instant::now(),
+        next_same: Instant::now() + SAME_FOLDER,
+        folder,
         stopping: false,
         tell: Box::new(tell),
     };
@@ -95,6 +101,12 @@ impl Publisher {
             error!(event = "publisher-failed", "the publisher did not end well");
         }
     }
+}
+
+/// Device and inode of `zones/`, wherever links lead; `None`: it is not there.
+fn identity(settings: &Settings) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(&settings.server.zones).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 fn say_started(world: &World, took: Duration) {
@@ -191,6 +203,9 @@ struct Task {
     next_look: Instant,
     store_retry: Instant,
     zones_retry: Instant,
+    next_same: Instant,
+    /// Which folder `zones/` was when it was last looked at.
+    folder: Option<(u64, u64)>,
     stopping: bool,
     /// Hears of new settings.
     tell: Box<dyn Fn(&Settings) + Send>,
@@ -216,7 +231,8 @@ impl Task {
         let sweep = (!self.graveyard.is_empty()).then(|| Instant::now() + SWEEP);
         let store = self.world.is_store_behind().then_some(self.store_retry);
         let vanish = self.world.next_vanish().map(|due| due.max(self.zones_retry));
-        [sweep, store, vanish].into_iter().flatten().fold(self.next_look, Instant::min)
+        let first = self.next_look.min(self.next_same);
+        [sweep, store, vanish].into_iter().flatten().fold(first, Instant::min)
     }
 
     fn obey(&mut self, command: Command, commands: &Receiver<Command>) {
@@ -268,6 +284,7 @@ impl Task {
     /// Looks at everything, and plans when to do so again.
     fn look(&mut self, look: Look) {
         let began = Instant::now();
+        self.folder = identity(self.world.settings());
         if let Some(zones) = self.world.open_zones() {
             let folders = self.world.look(&zones, look, Now::read());
             self.watches.add(zones.real());
@@ -291,6 +308,15 @@ impl Task {
     /// Does what is due without being asked.
     fn on_time(&mut self) {
         let now = Now::read();
+        if now.at >= self.next_same {
+            self.next_same = now.at + SAME_FOLDER;
+            if identity(self.world.settings()) != self.folder {
+                if let Some(zones) = self.world.open_zones() {
+                    self.watches.add_all(&zones);
+                }
+                self.look(Look::Stamps);
+            }
+        }
         if now.at >= self.next_look {
             self.look(Look::Stamps);
             self.world.forget_grants(now);
