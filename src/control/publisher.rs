@@ -173,13 +173,18 @@ impl Watches {
         }
     }
 
-    fn add(&mut self, folder: &Path) {
-        if let Some(watcher) = &self.watcher
-            && let Err(error) = watcher.watch(folder)
-            // A folder that went meanwhile needs no watch.
-            && folder.exists()
-        {
-            self.give_up(&error);
+    /// Returns whether the folder was not watched before.
+    fn add(&mut self, folder: &Path) -> bool {
+        let Some(watcher) = &self.watcher else { return false };
+        match watcher.watch(folder) {
+            Ok(new) => new,
+            Err(error) => {
+                // A folder that went meanwhile needs no watch.
+                if folder.exists() {
+                    self.give_up(&error);
+                }
+                false
+            }
         }
     }
 
@@ -213,7 +218,8 @@ struct Task {
 
 impl Task {
     fn run(&mut self, commands: &Receiver<Command>) {
-        self.watch(Vec::new());
+        // The look that is due at once sees what came into them before.
+        self.watch(None, Vec::new());
         while !self.stopping {
             let wait = self.next_due().saturating_duration_since(Instant::now());
             match commands.recv_timeout(wait) {
@@ -272,7 +278,7 @@ impl Task {
         if let Some(zones) = self.world.open_zones() {
             let paths: Vec<PathBuf> = paths.into_iter().collect();
             let folders = self.world.touched(&zones, &paths, Now::read());
-            self.watch(folders);
+            self.watch(Some(&zones), folders);
         }
         self.world.finish_step();
         self.publish();
@@ -286,9 +292,9 @@ impl Task {
         let began = Instant::now();
         self.folder = identity(self.world.settings());
         if let Some(zones) = self.world.open_zones() {
-            let folders = self.world.look(&zones, look, Now::read());
-            self.watches.add(zones.real());
-            self.watch(folders);
+            let mut folders = self.world.look(&zones, look, Now::read());
+            folders.push(zones.real().to_owned());
+            self.watch(Some(&zones), folders);
         }
         self.world.finish_step();
         self.plan_look(began.elapsed());
@@ -299,10 +305,15 @@ impl Task {
         self.next_look = Instant::now() + pause.max(took * LOOK_SHARE);
     }
 
-    fn watch(&mut self, folders: Vec<PathBuf>) {
-        folders.iter().for_each(|folder| self.watches.add(folder));
-        let more = self.world.depends_mut().take_new_folders();
-        more.iter().for_each(|folder| self.watches.add(folder));
+    /// Watches folders, and looks once more into those that are new: what came into them between the look that found
+    /// them and the watch made no event.
+    fn watch(&mut self, zones: Option<&ZonesFolder>, mut folders: Vec<PathBuf>) {
+        loop {
+            folders.extend(self.world.depends_mut().take_new_folders());
+            folders.retain(|folder| self.watches.add(folder));
+            let Some(zones) = zones.filter(|_| !folders.is_empty()) else { return };
+            folders = self.world.touched(zones, &folders, Now::read());
+        }
     }
 
     /// Does what is due without being asked.
@@ -353,9 +364,9 @@ impl Task {
         let restart = old.needs_restart(self.world.settings());
         let mut tally = self.world.finish_step();
         if let Some(zones) = self.world.open_zones() {
-            let folders = self.world.look(&zones, Look::Contents, Now::read());
-            self.watches.add_all(&zones);
-            self.watch(folders);
+            let mut folders = self.world.look(&zones, Look::Contents, Now::read());
+            folders.push(zones.real().to_owned());
+            self.watch(Some(&zones), folders);
         }
         tally += self.world.finish_step();
         self.world.say_dangling();

@@ -63,8 +63,9 @@ impl Watcher {
         Ok(Watcher { shared })
     }
 
-    /// Watches a folder; one that is watched already stays so.
-    pub fn watch(&self, folder: &Path) -> io::Result<()> {
+    /// Watches a folder; one that is watched already stays so. Returns whether it is new: what changed in it before is
+    /// known to nobody yet.
+    pub fn watch(&self, folder: &Path) -> io::Result<bool> {
         let flags = Flags::IN_CLOSE_WRITE
             | Flags::IN_MODIFY
             | Flags::IN_ATTRIB
@@ -77,8 +78,7 @@ impl Watcher {
         // Held over both, so that no event comes before its folder is known.
         let mut folders = self.shared.folders();
         let watch = self.shared.inotify.add_watch(folder, flags)?;
-        folders.insert(watch, folder.to_owned());
-        Ok(())
+        Ok(folders.insert(watch, folder.to_owned()).is_none())
     }
 }
 
@@ -283,7 +283,8 @@ mod tests {
         assert!(reported(&commands, Duration::from_millis(300)).contains("sub"));
         assert!(watcher.watch(&sub).is_err());
         fs::create_dir(&sub).unwrap();
-        watcher.watch(&sub).unwrap();
+        assert!(watcher.watch(&sub).unwrap(), "another folder of the same name");
+        assert!(!watcher.watch(&sub).unwrap());
         fs::write(sub.join("x"), "").unwrap();
         assert!(reported(&commands, Duration::from_millis(300)).contains("x"));
     }

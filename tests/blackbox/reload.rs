@@ -118,6 +118,28 @@ fn zones_and_accounts_come_and_go() {
 }
 
 #[test]
+fn accounts_that_come_in_a_burst_are_all_seen() {
+    let world = World::new();
+    world.zone("acct/a.test", &version(1));
+    let server = world.start();
+    for number in 0..60 {
+        // The server may list the folder before the file is there and watch it after: somewhere in these pauses.
+        let folder = server.world.path(&format!("zones/acct{number}/inc"));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::thread::sleep(Duration::from_micros(20 * number));
+        server.world.file(&format!("zones/acct{number}/inc/x.inc"), "x TXT \"one\"\n");
+        let text = format!("{}$INCLUDE inc/x.inc\n", version(1));
+        server.world.zone(&format!("acct{number}/b{number}.test"), &text);
+        std::thread::sleep(Duration::from_micros(20 * number));
+        server.world.file(&format!("zones/acct{number}/inc/x.inc"), "x TXT \"two\"\n");
+    }
+    for number in 0..60 {
+        server.wait_for(&format!("b{number}.test"), "TXT", says("version 1"));
+        server.wait_for(&format!("x.b{number}.test"), "TXT", says("two"));
+    }
+}
+
+#[test]
 fn a_file_that_comes_back_at_once_was_never_gone() {
     let world = World::new();
     world.zone("acct/a.test", &version(1));
