@@ -47,7 +47,12 @@ fn chains_of_a_zone() {
     });
     let mut snapshot = Snapshot::empty(key);
     snapshot.catalog = Catalog::build(key, zones.collect());
-    let mut found: Vec<_> = review(&snapshot, &one, UnixTime(1))
+    let findings = review(&snapshot, &one, UnixTime(1));
+    let help: Vec<_> = findings.iter().filter_map(|f| f.help.as_deref()).collect();
+    // A grant of its owner alone opens no DNAME.
+    assert!(help.iter().any(|h| h.contains("hostname = \"*.dn.example.com\"")), "{help:?}");
+    assert!(help.iter().any(|h| h.contains("hostname = \"svc.example.com\"")), "{help:?}");
+    let mut found: Vec<_> = findings
         .into_iter()
         .map(|f| (f.message.split([' ', ',']).next().unwrap().to_owned(), f.code))
         .collect();

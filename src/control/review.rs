@@ -6,11 +6,12 @@ use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, CLASS_IN, RType};
 use crate::base::time::UnixTime;
 use crate::engine::answer::Names;
-use crate::engine::follow::{self, Chain, Ending};
+use crate::engine::follow::{self, Chain, DeniedEdge, Ending, Link};
 use crate::engine::lookup::{Found, find};
 use crate::model::question::Question;
 use crate::model::settings::OnViolation;
 use crate::model::snapshot::Snapshot;
+use crate::policy::judge::EdgeKind;
 use crate::policy::verdict::{self, Reason, Verdict};
 use crate::zonefile::finding::{Finding, Place};
 use crate::zonefile::record::Parsed;
@@ -125,11 +126,24 @@ impl Walked<'_, '_> {
              by on_violation = {} ({code})",
             mode.word()
         );
+        let hostname = self.hostname(owner);
         Finding::warning("edge-denied", place, message)
             .expected("a target in the same account or outside this server, or a grant")
             .help(format!(
-                "whoever holds {zone} can grant it: hostname = \"{from}\", zone = \"{zone}\""
+                "whoever holds {zone} can grant it: hostname = \"{hostname}\", zone = \"{zone}\""
             ))
+    }
+
+    /// The hostname of a grant that would open the edge of name number `owner`: for a DNAME a wildcard at its owner.
+    fn hostname(&self, owner: usize) -> String {
+        let link = self.chain.hops.get(owner).map(|hop| hop.link);
+        let labels = match (self.chain.ending, link) {
+            (Ending::Denied(DeniedEdge { kind: EdgeKind::Dname { owner_labels }, .. }), _)
+            | (_, Some(Link::Dname { owner_labels, .. })) => owner_labels,
+            _ if self.question.qtype == rtype::DNAME => self.name(owner).labels(),
+            _ => return self.text(owner),
+        };
+        format!("*.{}", Text(self.name(owner).suffix(labels)))
     }
 
     /// An edge that is denied and let pass.
