@@ -412,6 +412,57 @@ fn includes_and_links_are_followed() {
     r.wait("y.example", Some("7"));
 }
 
+/// Folders and files that come faster than anybody can watch them.
+#[test]
+fn new_accounts_are_seen_however_fast_they_come() {
+    let w = World::new();
+    w.zone("a/x.example", "x");
+    let r = w.start();
+    for n in 0..200 {
+        w.zone(&format!("n{n}/z{n}.example"), "new");
+        w.write(&format!("zones/n{n}/inc/deep/part"), "@ TXT \"part\"\n");
+        let with_part = format!("{SOA}$INCLUDE inc/deep/part\n");
+        w.write(&format!("zones/n{n}/p{n}.example.zone"), &with_part);
+    }
+    for n in 0..200 {
+        r.wait(&format!("z{n}.example"), Some("new"));
+        r.wait(&format!("p{n}.example"), Some("part"));
+        w.write(&format!("zones/n{n}/inc/deep/part"), "@ TXT \"part2\"\n");
+    }
+    for n in 0..200 {
+        r.wait(&format!("p{n}.example"), Some("part2"));
+    }
+    // A file beside the accounts is none, and an account that goes takes its zones along.
+    w.write("zones/readme", "");
+    fs::remove_dir_all(w.path("zones/n7")).unwrap();
+    r.wait_for(Duration::from_secs(10), "z7.example", None);
+    assert!(r.rows().iter().all(|row| row.account != "n7"));
+    w.zone("n7/z7.example", "back");
+    r.wait("z7.example", Some("back"));
+}
+
+#[test]
+fn zones_that_cannot_be_read_change_nothing() {
+    let w = World::new();
+    w.zone("a/x.example", "x");
+    let r = w.start();
+    fs::rename(w.path("zones"), w.path("elsewhere")).unwrap();
+    std::thread::sleep(Duration::from_millis(6500));
+    assert_eq!(r.text("x.example").as_deref(), Some("x"));
+    w.write("elsewhere/a/x.example.zone", &zone("y"));
+    fs::rename(w.path("elsewhere"), w.path("zones")).unwrap();
+    r.wait("x.example", Some("y"));
+    w.zone("a/x.example", "z");
+    r.wait("x.example", Some("z"));
+    // Another folder in its place.
+    w.write("next/a/x.example.zone", &zone("next"));
+    fs::rename(w.path("zones"), w.path("old")).unwrap();
+    fs::rename(w.path("next"), w.path("zones")).unwrap();
+    r.wait("x.example", Some("next"));
+    w.zone("a/x.example", "after");
+    r.wait("x.example", Some("after"));
+}
+
 fn grants(r: &Running) -> Vec<(String, bool)> {
     let snapshot = r.snapshot();
     let mut all: Vec<_> = snapshot

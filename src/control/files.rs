@@ -188,6 +188,10 @@ impl ZonesFolder {
             }
             // A symbolic link, or no folder at all.
             Err(Errno::ELOOP | Errno::ENOTDIR) => {
+                let link = nix::fcntl::readlinkat(&self.fd, name);
+                if link == Err(Errno::EINVAL) {
+                    return Err(FileError::Missing);
+                }
                 let fd = open(OFlag::empty()).map_err(|_| FileError::Outside)?;
                 let real = real_path(fd.as_fd()).map_err(FileError::Io)?;
                 let folder =
@@ -383,9 +387,9 @@ fn descriptor_path(fd: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-/// A path in text, with what is no text replaced.
+/// A path as text for people: what is no text or would act on a terminal is replaced.
 pub fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    path.to_string_lossy().replace(char::is_control, "\u{FFFD}")
 }
 
 #[cfg(test)]

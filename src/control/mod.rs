@@ -14,4 +14,5 @@ pub mod scan;
 pub mod socket;
 pub mod suffixes;
 pub mod watcher;
+pub mod watches;
 pub mod world;

@@ -1,10 +1,9 @@
 //! The one writer: a thread that owns the [`World`], does what it is asked one thing after the other, and publishes
 //! what comes out as an immutable snapshot. It also frees old snapshots, so that no query thread ever does.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -15,9 +14,9 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::command::{Command, Handle, QUEUE, Reply};
-use super::files::ZonesFolder;
-use super::watcher::Watcher;
-use super::world::{Look, Now, StartError, World};
+use super::watches::Watches;
+use super::world::{Look, Now, StartError, Tally, World};
+use crate::base::limits::INCLUDE_DEPTH;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::{Overrides, Settings};
 use crate::config::{file, standing};
@@ -41,6 +40,8 @@ pub struct Publisher {
     pub thread: JoinHandle<()>,
 }
 
+/// Zones read before the next snapshot, in a look at everything.
+const BATCH: usize = 2_000;
 /// Longest pause before old snapshots are looked at again.
 const SWEEP: Duration = Duration::from_millis(100);
 /// Pause before a data folder that refused is tried again.
@@ -65,7 +66,7 @@ pub fn start(
     let began = Instant::now();
     let (handle, commands) = sync_channel(QUEUE);
     // Watched before they are read, so that no edit falls between.
-    let watches = Watches::start(handle.clone(), &settings);
+    let watches = Watches::start(handle.clone(), &settings.server.zones);
     let folder = identity(&settings);
     let mut world = World::start(settings, Now::read())?;
     world.say_dangling();
@@ -77,6 +78,7 @@ pub fn start(
         origin,
         published: Arc::clone(&published),
         watches,
+        inbox: Inbox { commands, passed_over: VecDeque::new() },
         graveyard: Vec::new(),
         // What changed while the folders of includes were not watched yet.
         next_look: Instant::now(),
@@ -87,7 +89,7 @@ pub fn start(
         stopping: false,
         tell: Box::new(tell),
     };
-    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run(&commands));
+    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
     Ok(Publisher { handle, published, thread })
 }
@@ -143,57 +145,30 @@ fn say_started(world: &World, took: Duration) {
     }
 }
 
-/// Which folders are watched, and whether that is all of them.
-struct Watches {
-    watcher: Option<Watcher>,
-    complete: bool,
+/// Commands in the order in which they came, but for those that were passed over.
+struct Inbox {
+    commands: Receiver<Command>,
+    passed_over: VecDeque<Command>,
 }
 
-impl Watches {
-    fn start(handle: Handle, settings: &Settings) -> Watches {
-        let mut watches = Watches { watcher: None, complete: true };
-        match Watcher::start(handle) {
-            Ok(watcher) => watches.watcher = Some(watcher),
-            Err(error) => watches.give_up(&error),
+impl Inbox {
+    fn wait(&mut self, most: Duration) -> Result<Command, RecvTimeoutError> {
+        match self.passed_over.pop_front() {
+            Some(command) => Ok(command),
+            None => self.commands.recv_timeout(most),
         }
-        if let Ok(zones) = ZonesFolder::open(&settings.server.zones) {
-            watches.add_all(&zones);
-        }
-        watches
     }
 
-    /// Watches `zones/` and the folders of all accounts.
-    fn add_all(&mut self, zones: &ZonesFolder) {
-        self.add(zones.real());
-        let Ok(accounts) = zones.accounts() else { return };
-        for name in accounts.found {
-            if let Ok(folder) = zones.account(&name) {
-                self.add(folder.real());
+    /// All paths that were reported as touched meanwhile; other commands wait.
+    fn touched(&mut self) -> BTreeSet<PathBuf> {
+        let mut paths = BTreeSet::new();
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Touched(more) => paths.extend(more),
+                other => self.passed_over.push_back(other),
             }
         }
-    }
-
-    /// Returns whether the folder was not watched before.
-    fn add(&mut self, folder: &Path) -> bool {
-        let Some(watcher) = &self.watcher else { return false };
-        match watcher.watch(folder) {
-            Ok(new) => new,
-            Err(error) => {
-                // A folder that went meanwhile needs no watch.
-                if folder.exists() {
-                    self.give_up(&error);
-                }
-                false
-            }
-        }
-    }
-
-    fn give_up(&mut self, error: &io::Error) {
-        if std::mem::replace(&mut self.complete, false) {
-            warn!(event = "cannot-watch", %error,
-                "not every folder can be watched (fs.inotify.max_user_watches?): all files are looked at from time \
-                 to time instead");
-        }
+        paths
     }
 }
 
@@ -203,6 +178,7 @@ struct Task {
     origin: Origin,
     published: Arc<Published>,
     watches: Watches,
+    inbox: Inbox,
     /// Snapshots that readers may still hold.
     graveyard: Vec<Arc<Snapshot>>,
     next_look: Instant,
@@ -217,13 +193,12 @@ struct Task {
 }
 
 impl Task {
-    fn run(&mut self, commands: &Receiver<Command>) {
-        // The look that is due at once sees what came into them before.
-        self.watch(None, Vec::new());
+    fn run(&mut self) {
+        self.watch(Vec::new());
         while !self.stopping {
             let wait = self.next_due().saturating_duration_since(Instant::now());
-            match commands.recv_timeout(wait) {
-                Ok(command) => self.obey(command, commands),
+            match self.inbox.wait(wait) {
+                Ok(command) => self.obey(command),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -237,17 +212,21 @@ impl Task {
         let sweep = (!self.graveyard.is_empty()).then(|| Instant::now() + SWEEP);
         let store = self.world.is_store_behind().then_some(self.store_retry);
         let vanish = self.world.next_vanish().map(|due| due.max(self.zones_retry));
+        let zones = self.world.is_unreadable().then_some(self.zones_retry);
         let first = self.next_look.min(self.next_same);
-        [sweep, store, vanish].into_iter().flatten().fold(first, Instant::min)
+        [sweep, store, vanish, zones].into_iter().flatten().fold(first, Instant::min)
     }
 
-    fn obey(&mut self, command: Command, commands: &Receiver<Command>) {
+    fn obey(&mut self, command: Command) {
         match command {
-            Command::Touched(paths) => self.touched(paths, commands),
-            Command::Rescan => self.look(Look::Stamps),
+            Command::Touched(paths) => {
+                let mut all: BTreeSet<PathBuf> = paths.into_iter().collect();
+                all.extend(self.inbox.touched());
+                self.touched(all);
+            }
+            Command::Rescan => drop(self.look(Look::Stamps)),
             Command::Reload(reply) => {
                 let report = self.reload();
-                self.publish();
                 answer(reply, Ok(report));
             }
             Command::ZoneList(reply) => answer(Some(reply), Ok(json!(self.world.zone_list()))),
@@ -262,57 +241,66 @@ impl Task {
         }
     }
 
-    /// Takes in files that changed, all that were reported meanwhile at once.
-    fn touched(&mut self, first: Vec<PathBuf>, commands: &Receiver<Command>) {
-        let mut paths: BTreeSet<PathBuf> = first.into_iter().collect();
-        let mut next = None;
-        while let Ok(command) = commands.try_recv() {
-            match command {
-                Command::Touched(more) => paths.extend(more),
-                other => {
-                    next = Some(other);
-                    break;
-                }
-            }
-        }
-        if let Some(zones) = self.world.open_zones() {
-            let paths: Vec<PathBuf> = paths.into_iter().collect();
-            let folders = self.world.touched(&zones, &paths, Now::read());
-            self.watch(Some(&zones), folders);
+    /// Takes in files that changed.
+    fn touched(&mut self, paths: BTreeSet<PathBuf>) {
+        let Some(zones) = self.world.open_zones() else { return };
+        // Before they are listed, so that no file comes unseen between the two.
+        self.watches.add_named(&zones, &paths);
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        match self.world.touched(&zones, &paths, Now::read()) {
+            Some(folders) => self.watch(folders),
+            None => drop(self.look(Look::Stamps)),
         }
         self.world.finish_step();
         self.publish();
-        if let Some(other) = next {
-            self.obey(other, commands);
-        }
     }
 
-    /// Looks at everything, and plans when to do so again.
-    fn look(&mut self, look: Look) {
+    /// Looks at everything, and plans when to do so again. Edits that come meanwhile need not wait for the end.
+    fn look(&mut self, look: Look) -> Tally {
         let began = Instant::now();
+        let mut tally = Tally::default();
         self.folder = identity(self.world.settings());
         if let Some(zones) = self.world.open_zones() {
-            let mut folders = self.world.look(&zones, look, Now::read());
-            folders.push(zones.real().to_owned());
-            self.watch(Some(&zones), folders);
+            self.watches.add_all(&zones);
+            let survey = self.world.survey(&zones, look);
+            let keys = self.world.claim_found(survey);
+            for batch in keys.chunks(BATCH) {
+                self.world.take_in(&zones, batch.to_vec(), Now::read());
+                self.publish();
+                let paths = self.inbox.touched();
+                if !paths.is_empty() {
+                    let paths: Vec<PathBuf> = paths.into_iter().collect();
+                    let folders = self.world.touched(&zones, &paths, Now::read());
+                    self.watch(folders.unwrap_or_default());
+                    self.publish();
+                }
+            }
+            self.world.drop_empty_accounts(&zones);
+            self.watch(Vec::new());
         }
-        self.world.finish_step();
+        tally += self.world.finish_step();
+        self.publish();
         self.plan_look(began.elapsed());
+        tally
     }
 
     fn plan_look(&mut self, took: Duration) {
-        let pause = if self.watches.complete { LOOK_RARELY } else { LOOK_OFTEN };
+        let pause = if self.watches.is_complete() { LOOK_RARELY } else { LOOK_OFTEN };
         self.next_look = Instant::now() + pause.max(took * LOOK_SHARE);
     }
 
-    /// Watches folders, and looks once more into those that are new: what came into them between the look that found
-    /// them and the watch made no event.
-    fn watch(&mut self, zones: Option<&ZonesFolder>, mut folders: Vec<PathBuf>) {
-        loop {
+    /// Watches folders. What happened in those that were not watched before is looked at.
+    fn watch(&mut self, mut folders: Vec<PathBuf>) {
+        // Each round finds folders one level deeper, at the most as deep as includes go.
+        for _ in 0..INCLUDE_DEPTH {
             folders.extend(self.world.depends_mut().take_new_folders());
             folders.retain(|folder| self.watches.add(folder));
-            let Some(zones) = zones.filter(|_| !folders.is_empty()) else { return };
-            folders = self.world.touched(zones, &folders, Now::read());
+            if folders.is_empty() {
+                return;
+            }
+            let Some(zones) = self.world.open_zones() else { return };
+            let found = self.world.touched(&zones, &folders, Now::read());
+            folders = found.unwrap_or_default();
         }
     }
 
@@ -322,15 +310,18 @@ impl Task {
         if now.at >= self.next_same {
             self.next_same = now.at + SAME_FOLDER;
             if identity(self.world.settings()) != self.folder {
-                if let Some(zones) = self.world.open_zones() {
-                    self.watches.add_all(&zones);
-                }
                 self.look(Look::Stamps);
             }
         }
         if now.at >= self.next_look {
             self.look(Look::Stamps);
             self.world.forget_grants(now);
+        }
+        if self.world.is_unreadable() && now.at >= self.zones_retry {
+            self.zones_retry = now.at + ZONES_RETRY;
+            if self.world.open_zones().is_some() {
+                self.look(Look::Stamps);
+            }
         }
         let vanish = self.world.next_vanish().is_some_and(|due| due <= now.at);
         if vanish && now.at >= self.zones_retry {
@@ -362,15 +353,11 @@ impl Task {
         let old = self.world.settings().clone();
         let (config, problems) = self.reload_config();
         let restart = old.needs_restart(self.world.settings());
+        // What was withdrawn is so at once, however long the zones take.
+        self.publish();
         let mut tally = self.world.finish_step();
-        if let Some(zones) = self.world.open_zones() {
-            let mut folders = self.world.look(&zones, Look::Contents, Now::read());
-            folders.push(zones.real().to_owned());
-            self.watch(Some(&zones), folders);
-        }
-        tally += self.world.finish_step();
+        tally += self.look(Look::Contents);
         self.world.say_dangling();
-        self.plan_look(began.elapsed());
         info!(
             event = "reloaded",
             config,

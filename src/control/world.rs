@@ -10,6 +10,7 @@ mod names;
 mod reconfigure;
 mod start;
 mod status;
+mod survey;
 mod touch;
 mod vanish;
 
@@ -22,7 +23,7 @@ pub use depends::Depends;
 pub use edit::Touched;
 pub use start::StartError;
 pub use status::Status;
-pub use touch::Look;
+pub use survey::{Look, Survey};
 
 use self::draft::Draft;
 use super::files::Stamp;

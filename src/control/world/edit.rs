@@ -1,11 +1,13 @@
 //! Zone files that changed: read, compared with what is served, and served, held or refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing::{error, info, warn};
 
+use super::survey::Survey;
 use super::{Held, Key, Now, World, ZoneState};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
@@ -50,17 +52,15 @@ pub(super) struct Done {
 impl World {
     /// Takes in files that may have changed, by their content. `zones/` was opened a moment ago.
     pub fn edit(&mut self, zones: &ZonesFolder, touched: Touched, now: Now) {
-        let keys = self.claim_new(zones, touched);
-        let done = self.read(Some(zones), keys, None);
-        for done in done {
-            self.apply(done, now);
-        }
+        let mut survey = Survey::default();
+        self.sort_out(zones, touched, &mut survey);
+        let won = if survey.new.is_empty() { Vec::new() } else { self.claim(&survey.new) };
+        survey.read.extend(won);
+        self.take_in(zones, survey.read, now);
     }
 
-    /// Files that are not known yet claim their names; those that lose are not read.
-    fn claim_new(&mut self, zones: &ZonesFolder, touched: Touched) -> Vec<Key> {
-        let mut new = Vec::new();
-        let mut read = Vec::new();
+    /// Tells files that are not known yet from those that have to be read again.
+    pub(super) fn sort_out(&mut self, zones: &ZonesFolder, touched: Touched, survey: &mut Survey) {
         for (key, found) in touched {
             let is_known = self.state(&key).is_some();
             if let Some(found) = &found
@@ -69,16 +69,13 @@ impl World {
                 self.note(&key, found);
             }
             if !is_known {
-                new.extend(self.state(&key).is_some().then_some(key));
+                survey.new.extend(self.state(&key).is_some().then_some(key));
             } else if !self.refused.contains(&key) {
-                read.push(key);
+                survey.read.push(key);
             } else if !self.is_there(zones, key.0, &self.file_name(&key)) {
                 self.remove(&key);
             }
         }
-        let won = if new.is_empty() { new } else { self.claim(&new) };
-        read.extend(won);
-        read
     }
 
     /// Notes the file of a zone.
@@ -318,55 +315,6 @@ impl World {
                 "{} warnings\n{}", good.remarks.warnings, good.remarks.shown.join("\n"));
         }
     }
-
-    /// Lists the folder of an account: which zones may have changed because files came or went there.
-    pub fn list_account(&mut self, zones: &ZonesFolder, name: &str) -> Touched {
-        let mut strays = Vec::new();
-        let listed = zones.account(name).and_then(|folder| scan::account(&folder, &mut strays));
-        say_strays(&strays);
-        match listed {
-            Ok(found) => {
-                let id = self.add_account(name);
-                self.note_folder(id, found)
-            }
-            Err(FileError::Missing) => match self.account_id(name) {
-                Some(id) => self.known(id),
-                None => Touched::new(),
-            },
-            Err(error) => {
-                self.unreadable_account(name, &error.to_string());
-                Touched::new()
-            }
-        }
-    }
-
-    /// All zones that have a file in the folder of an account or had one.
-    pub(super) fn note_folder(&mut self, id: AccountId, found: Vec<FoundZone>) -> Touched {
-        let mut touched = self.known(id);
-        touched.extend(found.into_iter().map(|f| ((id, f.file.apex.clone()), Some(f))));
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.problem = None;
-        }
-        touched
-    }
-
-    fn known(&self, id: AccountId) -> Touched {
-        let zones = self.accounts.get(&id).map(|account| account.zones.keys());
-        zones.into_iter().flatten().map(|apex| ((id, apex.clone()), None)).collect()
-    }
-
-    /// The folder of an account is there and cannot be read: its zones stay as they are.
-    pub(super) fn unreadable_account(&mut self, name: &str, problem: &str) {
-        error!(
-            event = "account-unreadable",
-            account = name,
-            "the folder of the account cannot be read, its zones stay as they are: {problem}"
-        );
-        let id = self.account_id(name);
-        if let Some(account) = id.and_then(|id| self.accounts.get_mut(&id)) {
-            account.problem = Some(problem.to_owned());
-        }
-    }
 }
 
 /// Says what lies in `zones/` and is none of ours.
@@ -424,7 +372,9 @@ impl Worker<'_> {
                 let known = Known { hash: job.known, parts: &job.parts };
                 match &job.twin {
                     Some(twin) => two_files(folder, job, twin),
-                    None => loader::load(folder, &job.file_name, &job.key.1, keys, known),
+                    None => unharmed(&job.file_name, || {
+                        loader::load(folder, &job.file_name, &job.key.1, keys, known)
+                    }),
                 }
             }
         };
@@ -472,6 +422,15 @@ impl Worker<'_> {
 fn two_files(folder: &AccountFolder<'_>, job: &Job, twin: &str) -> Loaded {
     let (one, two) = (folder.shown(&job.file_name), folder.shown(twin));
     not_readable(format!("{one} and {two} are files of the same zone: remove one of them"))
+}
+
+/// Reads a zone. Should its text bring the reader down, then only for this zone.
+fn unharmed(file_name: &str, read: impl FnOnce() -> Loaded) -> Loaded {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        not_readable(format!(
+            "{file_name}: reading it failed inside the server; please report this"
+        ))
+    })
 }
 
 /// The outcome for a zone of which nothing can be read.

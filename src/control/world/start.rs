@@ -165,6 +165,11 @@ impl World {
         }
     }
 
+    /// Whether nothing is known of the files now.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable.is_some()
+    }
+
     pub(super) fn say_unreadable(&mut self, error: &io::Error) {
         let path = self.settings.server.zones.display().to_string();
         let text = format!("{path} cannot be read: {error}");

@@ -3,21 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::edit::{Touched, say_strays};
+use super::edit::Touched;
+use super::survey::{Look, Survey};
 use super::{Key, Now, World};
 use crate::base::id::AccountId;
-use crate::control::files::{FileError, ZonesFolder};
-use crate::control::scan;
+use crate::control::files::ZonesFolder;
 use crate::zonefile::filename;
-
-/// How a whole look at `zones/` finds what changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Look {
-    /// By size, times and the like: costs no reading.
-    Stamps,
-    /// By content.
-    Contents,
-}
 
 /// Where changes are to be looked for.
 #[derive(Debug, Default)]
@@ -34,42 +25,40 @@ struct Places {
 }
 
 impl World {
-    /// Takes in what events say. Returns the folders that came, to be watched.
-    pub fn touched(&mut self, zones: &ZonesFolder, paths: &[PathBuf], now: Now) -> Vec<PathBuf> {
+    /// Takes in what events say. Returns the folders that are there where something came or went, to be watched;
+    /// `None`: everything has to be looked at.
+    pub fn touched(
+        &mut self,
+        zones: &ZonesFolder,
+        paths: &[PathBuf],
+        now: Now,
+    ) -> Option<Vec<PathBuf>> {
         let mut places = Places::default();
         for path in paths {
             self.place(zones, path, &mut places);
         }
         if places.all {
-            return self.look(zones, Look::Stamps, now);
+            return None;
         }
         if places.linked {
             places.accounts.extend(self.linked_accounts(zones));
         }
+        let mut survey = Survey::default();
         if places.swapped || places.linked {
-            let changed = self.depends.changed();
-            places.touched.extend(changed.into_iter().map(|key| (key, None)));
+            survey.read.extend(self.depends.changed());
         }
-        let mut folders = Vec::new();
         for name in &places.accounts {
-            let listed = self.list_account(zones, name);
-            if let Some(id) = self.account_id(name) {
-                places.touched.extend(self.changed(zones, id, listed));
-            }
-            folders.extend(zones.account(name).ok().map(|folder| folder.real().to_owned()));
+            self.survey_account(zones, name, Look::Stamps, &mut survey);
         }
-        self.edit(zones, places.touched, now);
-        self.drop_gone_accounts(zones, &places.accounts);
-        folders
-    }
-
-    /// Accounts whose folders went with all their zones long gone.
-    fn drop_gone_accounts(&mut self, zones: &ZonesFolder, names: &BTreeSet<String>) {
-        if !names.is_empty() {
-            self.drop_accounts(|name| {
-                !names.contains(name) || !matches!(zones.account(name), Err(FileError::Missing))
-            });
+        self.sort_out(zones, places.touched, &mut survey);
+        let folders = std::mem::take(&mut survey.folders);
+        let won = if survey.new.is_empty() { Vec::new() } else { self.claim(&survey.new) };
+        survey.read.extend(won);
+        self.take_in(zones, survey.read, now);
+        if !places.accounts.is_empty() {
+            self.drop_empty_accounts(zones);
         }
+        Some(folders)
     }
 
     fn place(&self, zones: &ZonesFolder, path: &Path, places: &mut Places) {
@@ -86,7 +75,9 @@ impl World {
         match parts.as_deref() {
             Some([]) => places.all = true,
             Some([name]) if name.starts_with('.') => places.linked |= may_lead_elsewhere(path),
-            Some([name]) => drop(places.accounts.insert((*name).to_owned())),
+            Some([name]) if filename::is_account_name(name) => {
+                places.accounts.insert((*name).to_owned());
+            }
             Some([name, file]) if !name.starts_with('.') => {
                 self.place_file(zones, name, file, path, places);
             }
@@ -165,66 +156,6 @@ impl World {
             .flatten()
             .filter(|(_, state)| state.more.as_ref().is_some_and(|more| more.problem.is_some()))
             .map(move |(apex, _)| (id, apex.clone()))
-    }
-
-    /// Looks at everything in `zones/`. Returns the folders that are there, to be watched.
-    pub fn look(&mut self, zones: &ZonesFolder, look: Look, now: Now) -> Vec<PathBuf> {
-        let scan = match scan::scan(zones) {
-            Ok(scan) => scan,
-            Err(error) => {
-                self.say_unreadable(&error);
-                return Vec::new();
-            }
-        };
-        say_strays(&scan.strays);
-        let mut touched: Touched = match look {
-            Look::Stamps => self.depends.changed().into_iter().map(|key| (key, None)).collect(),
-            Look::Contents => Touched::new(),
-        };
-        let mut seen = BTreeSet::new();
-        let mut folders = Vec::new();
-        for account in scan.accounts {
-            let id = self.add_account(&account.name);
-            seen.insert(id);
-            folders.extend(zones.account(&account.name).ok().map(|f| f.real().to_owned()));
-            match account.zones {
-                Ok(found) => {
-                    let of_account = self.note_folder(id, found);
-                    match look {
-                        Look::Contents => touched.extend(of_account),
-                        Look::Stamps => touched.extend(self.changed(zones, id, of_account)),
-                    }
-                }
-                Err(error) => self.unreadable_account(&account.name, &error.to_string()),
-            }
-        }
-        let gone: Vec<AccountId> =
-            self.accounts.keys().copied().filter(|id| !seen.contains(id)).collect();
-        gone.into_iter().for_each(|id| touched.extend(self.note_folder(id, Vec::new())));
-        self.edit(zones, touched, now);
-        let waiting = self.claim_refused().into_iter().map(|key| (key, None)).collect();
-        self.edit(zones, waiting, now);
-        self.drop_accounts(|name| !matches!(zones.account(name), Err(FileError::Missing)));
-        folders
-    }
-
-    /// Of the zones of an account, those whose files do not look as they did when they were read.
-    fn changed(&self, zones: &ZonesFolder, id: AccountId, of_account: Touched) -> Touched {
-        let Ok(folder) = zones.account(self.account_name(id)) else { return of_account };
-        let is_same = |key: &Key| {
-            let Some(state) = self.state(key) else { return false };
-            let stamp = folder.stamp(&state.file_name(&key.1)).ok();
-            stamp.is_some() && stamp == state.stamp
-        };
-        let is_plain = |key: &Key, found: &Option<scan::FoundZone>| {
-            found.as_ref().is_some_and(|found| {
-                found.twin.is_none() && *found.file.file_name == *self.file_name(key)
-            })
-        };
-        let changed = |(key, found): &(Key, Option<scan::FoundZone>)| {
-            !(is_plain(key, found) && is_same(key) && !self.missing.contains(key))
-        };
-        of_account.into_iter().filter(changed).collect()
     }
 }
 

@@ -56,7 +56,7 @@ impl World {
         self.decide_missing(now, GRACE);
         let touched = self.claim_refused().into_iter().map(|key| (key, None)).collect();
         self.edit(zones, touched, now);
-        self.drop_accounts(|name| !matches!(zones.account(name), Err(FileError::Missing)));
+        self.drop_empty_accounts(zones);
     }
 
     fn is_back(&self, zones: &ZonesFolder, key: &Key) -> bool {
@@ -203,7 +203,7 @@ impl World {
         let waiting = self.claim_refused().into_iter().map(|key| (key, None)).collect();
         if let Some(zones) = zones {
             self.edit(zones, waiting, now);
-            self.drop_accounts(|name| !matches!(zones.account(name), Err(FileError::Missing)));
+            self.drop_empty_accounts(zones);
         }
         row
     }
