@@ -95,7 +95,7 @@ fn shown_hops<'s>(walked: &Walked<'_, 's>, count: usize, answer: &mut Answer<'s>
             ttl_cap: u32::MAX,
             leads_on: true,
         };
-        let Link::Dname { set, owner_labels, fleeting } = hop.link else {
+        let Link::Dname { set, owner_labels, withheld } = hop.link else {
             answer.items.push(item);
             continue;
         };
@@ -104,11 +104,10 @@ fn shown_hops<'s>(walked: &Walked<'_, 's>, count: usize, answer: &mut Answer<'s>
             Link::Dname { set: other, .. } => std::ptr::eq(other.wire, set.wire),
             _ => false,
         });
-        if !seen {
+        if !withheld && !seen {
             let name = if i == 0 { &walked.question.name } else { walked.names.at(i) };
             let owner_len = name.suffix(owner_labels).len() as u8;
-            let ttl_cap = if fleeting { 0 } else { u32::MAX };
-            answer.items.push(Item { owner_len, ttl_cap, leads_on: false, ..item });
+            answer.items.push(Item { owner_len, leads_on: false, ..item });
         }
         // An overlong name ends with the DNAME alone (RFC 6672 §2.2).
         let last = i + 1 == walked.chain.hops.len();
@@ -131,7 +130,7 @@ fn last_name<'s>(walked: &Walked<'_, 's>, answer: &mut Answer<'s>) {
                 owner_len: walked.name_len(last) as u8,
                 zone: zone.map(|z| &z.data),
                 body: Body::Stored(set),
-                ttl_cap: if walked.chain.fleeting { 0 } else { u32::MAX },
+                ttl_cap: u32::MAX,
                 leads_on: false,
             });
         }

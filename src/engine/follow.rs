@@ -22,11 +22,11 @@ use crate::rdata;
 #[derive(Clone, Copy, Debug)]
 pub enum Link<'s> {
     Cname(RrSet<'s>),
-    /// `fleeting`: the DNAME must not be kept by anybody, since names made from it could lead where they may not.
+    /// `withheld`: the DNAME itself must not be shown, since names made from it could lead where they may not.
     Dname {
         set: RrSet<'s>,
         owner_labels: usize,
-        fleeting: bool,
+        withheld: bool,
     },
     /// Followed without being shown.
     Alias(RrSet<'s>),
@@ -107,8 +107,6 @@ pub struct Chain<'s> {
     pub reported: Option<Denial>,
     /// Verdict on the last RRset's own edge (CNAME, DNAME, HTTPS, SVCB asked for by type).
     pub last_verdict: Verdict,
-    /// The last RRset is a DNAME that nobody may keep.
-    pub fleeting: bool,
     /// The RRset whose edge was judged last.
     pub judged: Option<RrSet<'s>>,
 }
@@ -129,7 +127,6 @@ pub fn walk<'s>(
         crossed: false,
         reported: None,
         last_verdict: Verdict::Inside,
-        fleeting: false,
         judged: None,
     };
     let mut walk = Walk { snapshot, question, now, names, chain, alias_inside: true };
@@ -257,7 +254,9 @@ impl<'s> Walk<'s, '_> {
             rtype::DNAME => {
                 let owner_labels = self.name(self.chain.hops.len()).labels();
                 self.judge_last(zone, EdgeKind::Dname { owner_labels })?;
-                self.chain.fleeting = self.leads_above_others(zone);
+                if self.leads_above_others(zone) {
+                    return Err(Ending::NoData(None));
+                }
             }
             rtype::HTTPS | rtype::SVCB => {
                 self.chain.judged = Some(set);
@@ -361,23 +360,23 @@ impl<'s> Walk<'s, '_> {
         let owner_labels =
             zone.data.apex_labels() + crate::base::name::label_count(node.relative());
         let kind = EdgeKind::Dname { owner_labels };
-        // The DNAME's own target first: what it may make beyond this name decides whether it may be kept.
+        // The DNAME's own target first: what it may make beyond this name decides whether it is shown.
         if !self.take_target(zone, set) {
             return Err(Ending::NxDomain);
         }
         let own = self.judge_next(zone, kind);
         let denied = matches!(own, Verdict::Deny(_)) && zone.on_violation != OnViolation::Report;
-        let fleeting = denied || self.leads_above_others(zone);
+        let withheld = denied || self.leads_above_others(zone);
         let (name, next) = self.names.step(&self.question.name, i);
         let front = name.relative(name.labels(), owner_len);
         let target = next.clone();
         if next.set_joined(front, &target, target.labels(), &self.snapshot.key).is_err() {
             self.enforce(zone, kind, own)?;
-            let link = Link::Dname { set, owner_labels, fleeting };
+            let link = Link::Dname { set, owner_labels, withheld };
             self.chain.hops.try_push(Hop { zone, link, verdict: own }).ok();
             return Err(Ending::NameTooLong);
         }
-        self.push(zone, Link::Dname { set, owner_labels, fleeting })?;
+        self.push(zone, Link::Dname { set, owner_labels, withheld })?;
         // The synthesised CNAME is what was asked for. Nothing lies beside it that RRSIG or NSEC could mean.
         match self.question.qtype {
             rtype::CNAME | rtype::ANY => Err(Ending::Synthesised),
@@ -387,7 +386,8 @@ impl<'s> Walk<'s, '_> {
 
     /// Whether zones of other accounts lie below the next name, the target of a DNAME: each of them is another zone to
     /// be let into. Resolvers that keep such a DNAME would lead names there without asking again, whatever was judged
-    /// for this name: so it is sent with a TTL of 0, and every name is asked for.
+    /// for this name: so it is not shown, and every name is answered by its own CNAME. A TTL of 0 would not do: BIND and
+    /// PowerDNS make names from it within the same second.
     fn leads_above_others(&self, zone: &Zone) -> bool {
         let next = self.names.at(self.chain.hops.len() + 1);
         zone.on_violation != OnViolation::Report

@@ -121,8 +121,8 @@ impl Zones {
         target
     }
 
-    /// A DNAME goes out with a TTL of 0 when names that resolvers would make from it could lead where they may not.
-    fn lasting(&self, dname: &str, to: &str) -> Option<bool> {
+    /// A DNAME is withheld when names that resolvers would make from it could lead where they may not.
+    fn shown(&self, dname: &str, to: &str) -> Option<bool> {
         let account = &self.accounts[self.zone(dname).expect("owners lie in zones")];
         let beneath =
             |(apex, of): (&String, &String)| apex.ends_with(&format!(".{to}")) && of != account;
@@ -183,9 +183,8 @@ impl Zones {
             if alias.is_none() {
                 if let Some(dname) = dname {
                     let to = self.target_of(&dname);
-                    let ttl = if self.lasting(&dname, to)? { "" } else { " for 0 s" };
-                    let line = format!("{dname} DNAME {to}{ttl}");
-                    if !answer.contains(&line) {
+                    let line = format!("{dname} DNAME {to}");
+                    if self.shown(&dname, to)? && !answer.contains(&line) {
                         answer.push(line);
                     }
                 }
@@ -338,8 +337,7 @@ fn said(got: &Message) -> (String, Option<(u16, String)>, Vec<String>) {
         let data = rdata::show(record.rtype, &record.rdata);
         let owner = name::show(&record.owner);
         let (owner, data) = (owner.trim_end_matches('.'), data.trim_end_matches('.'));
-        let fleeting = if record.ttl == 0 { " for 0 s" } else { "" };
-        format!("{owner} {} {data}{fleeting}", rdata::type_text(record.rtype))
+        format!("{owner} {} {data}", rdata::type_text(record.rtype))
     };
     let ede = got.extended_errors().first().cloned();
     (got.rcode_text(), ede, got.answer.iter().map(line).collect())
