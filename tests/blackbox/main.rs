@@ -9,5 +9,6 @@ mod malformed;
 mod matrix;
 mod policy_oracle;
 mod reload;
+mod resolvers;
 mod sample_world;
 mod scenarios;

@@ -11,6 +11,7 @@ mod ours;
 mod question;
 mod random;
 mod reply;
+mod servers;
 mod verdict;
 mod world;
 
@@ -19,10 +20,11 @@ use bailiwick::model::snapshot::Snapshot;
 use bailiwick::wire::Scratch;
 use chase::{Apexes, Chase};
 use label::Labels;
-use peers::{Peer, ZoneFile};
+use peers::Peer;
 use question::Question;
 use random::Random;
 use reply::Reply;
+use servers::ZoneFile;
 use std::fmt::Write;
 use std::path::PathBuf;
 use verdict::{Case, Report, World};
@@ -70,7 +72,7 @@ fn start(zones: &[ZoneText]) -> Peers {
         .collect();
     let files: Vec<ZoneFile<'_>> =
         files.iter().map(|(apex, path)| ZoneFile { apex, path }).collect();
-    let all = vec![peers::knot(&files), peers::nsd(&files), peers::bind(&files)];
+    let all = vec![servers::knot(&files), servers::nsd(&files), servers::bind(&files)];
     for peer in &all {
         let apexes: Vec<Question> = zones
             .iter()

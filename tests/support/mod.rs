@@ -4,6 +4,7 @@ pub mod client;
 pub mod expect;
 pub mod message;
 pub mod name;
+pub mod peers;
 pub mod rdata;
 pub mod script;
 pub mod server;
