@@ -386,7 +386,7 @@ impl<'s> Walk<'s, '_> {
 
     /// Whether zones of other accounts lie below the next name, the target of a DNAME: each of them is another zone to
     /// be let into. Resolvers that keep such a DNAME would lead names there without asking again, whatever was judged
-    /// for this name: so it is not shown, and every name is answered by its own CNAME. A TTL of 0 would not do: BIND and
+    /// for this name: so it is not shown, and each name is answered by its own CNAME. A TTL of 0 would not do: BIND and
     /// PowerDNS make names from it within the same second.
     fn leads_above_others(&self, zone: &Zone) -> bool {
         let next = self.names.at(self.chain.hops.len() + 1);
