@@ -95,6 +95,37 @@ fn a_bad_edit_keeps_the_last_good_version_over_a_restart() {
 }
 
 #[test]
+fn after_a_kill_at_any_moment_there_is_one_whole_version() {
+    let world = World::new();
+    world.config("", "[[grants]]\nhostname = \"v.a.test\"\nzone = \"b.test\"\n");
+    world.zone("acct/a.test", &version(0));
+    world.zone("other/b.test", "%std%");
+    let mut server = world.start();
+    for round in 1..=25_u32 {
+        server.world.zone("acct/a.test", &version(round));
+        if round % 3 == 0 {
+            // A grant comes and goes: the memory of it is written at the same time.
+            let grant = "[[grants]]\nhostname = \"v.a.test\"\nzone = \"b.test\"\n";
+            server.world.config("", if round % 2 == 0 { grant } else { "" });
+            server.hangup();
+        }
+        std::thread::sleep(Duration::from_micros(u64::from(round) * 400));
+        if round % 4 == 0 {
+            // Killed in the middle, and the file is broken by now: the last good version must be whole. It is put
+            // on disk a moment after it was first served.
+            std::thread::sleep(Duration::from_millis(300));
+            server.world.zone("acct/a.test", "%std%broken A here\n");
+        }
+        server.crash();
+        let answer = server.query("v.a.test", "TXT");
+        assert_eq!(answer.answer.len(), 2, "round {round}:\n{}", answer.show());
+        let number = text_of(&answer);
+        let fits = (0..=round).rev().take(2).any(|have| number.contains(&format!("\"{have}\"")));
+        assert!(fits, "round {round}: an older version than the last two:\n{number}");
+    }
+}
+
+#[test]
 fn zones_and_accounts_come_and_go() {
     let world = World::new();
     world.zone("acct/a.test", &version(1));
