@@ -133,10 +133,12 @@ impl<'a> Renderer<'a> {
             Some(lines) => line_of(lines.get_or_init(|| line_starts(text)), text, at),
             None => (1, 0..0),
         };
-        let end = (at + (place.len as usize).max(1)).min(span.end).max(at);
-        let at = at.min(span.end);
+        let end = at + (place.len as usize).max(1);
+        // What is about the whole text stands at 0, where there may be a byte order mark.
+        let at = at.clamp(span.start, span.end);
+        let end = end.clamp(at, span.end);
         let before = characters(&text[span.start..at]).count();
-        let marked = characters(&text[at..end.max(at)]).count().max(1);
+        let marked = characters(&text[at..end]).count().max(1);
         let fits = before + marked <= WINDOW;
         let from = if fits { 0 } else { before.saturating_sub(BEFORE) };
         let mut shown = String::new();
