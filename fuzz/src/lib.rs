@@ -1,0 +1,3 @@
+//! The checks behind the fuzz targets; `tests/fuzz_seeds.rs` runs the same ones as a normal test.
+
+pub mod harness;
