@@ -71,3 +71,6 @@ pub const NSID_MAX: usize = 128;
 pub const CONNECTIONS_MAX: usize = 1 << 20;
 /// Seconds a TCP connection may be allowed to idle (RFC 7828 can tell at most 6553).
 pub const TCP_IDLE_MAX: u16 = 3600;
+/// Addresses kept of one answer from outside: more help no client, and the answer still fits into UDP
+/// for A (64 × 16 octets).
+pub const OUTSIDE_ADDRESSES: usize = 64;

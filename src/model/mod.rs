@@ -1,6 +1,7 @@
 //! Floor 2: what the server knows: plain data with look-ups, no decisions.
 
 pub mod catalog;
+pub mod flattened;
 pub mod grant;
 pub mod question;
 pub mod settings;
