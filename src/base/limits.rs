@@ -74,3 +74,10 @@ pub const TCP_IDLE_MAX: u16 = 3600;
 /// Addresses kept of one answer from outside: more help no client, and the answer still fits into UDP
 /// for A (64 × 16 octets).
 pub const OUTSIDE_ADDRESSES: usize = 64;
+/// Upstream resolvers a config may name: more add no safety.
+pub const UPSTREAMS_MAX: usize = 16;
+/// Milliseconds that `flatten.deadline_ms` may be: less is no time for any network, and with more
+/// resolvers have given up waiting.
+pub const DEADLINE_MS: std::ops::RangeInclusive<u32> = 10..=10_000;
+/// Seconds that `flatten.stale` may be: 30 days. RFC 8767 §5 speaks of one to three.
+pub const STALE_MAX: u32 = 30 * 86_400;

@@ -11,7 +11,7 @@ use super::keys;
 use super::settings::{DATA, Hold, Log, LogFormat, Overrides, Settings};
 use super::syntax::{self, Table};
 use super::walk::{Item, Walk};
-use crate::model::settings::{FlattenMode, OnViolation};
+use crate::model::settings::OnViolation;
 
 /// Settings with warnings, or all findings if one of them is an error.
 pub type Read = Result<(Settings, Vec<ConfigFinding>), Vec<ConfigFinding>>;
@@ -23,8 +23,6 @@ pub(super) const ON_VIOLATION: [(&str, OnViolation); 5] = [
     ("sinkhole", OnViolation::Sinkhole),
     ("report", OnViolation::Report),
 ];
-pub(super) const FLATTEN: [(&str, FlattenMode); 2] =
-    [("apex", FlattenMode::Apex), ("all", FlattenMode::All)];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// Reads a config.
@@ -86,6 +84,7 @@ fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Re
     overrides.apply(&mut settings);
     if broken.is_empty() {
         reader.across(&settings, tables.get_ref());
+        reader.across_flatten(&settings, tables.get_ref());
     }
     settings.source = reader.walk.source.clone();
     let findings = reader.walk.finish();
@@ -156,15 +155,6 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn flatten(&mut self, item: &Item<'_>, mode: &mut FlattenMode) {
-        for item in self.walk.table(item, "a table [flatten]").unwrap_or_default() {
-            match item.key {
-                "mode" => put(mode, self.walk.word(&item, &FLATTEN)),
-                _ => self.walk.unknown(&item, &keys::FLATTEN),
-            }
-        }
-    }
-
     pub(super) fn on_violation(&mut self, item: &Item<'_>) -> Option<OnViolation> {
         let mode = self.walk.word(item, &ON_VIOLATION)?;
         if mode == OnViolation::Sinkhole {
@@ -200,7 +190,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn complained(&self, path: &str) -> bool {
+    pub(super) fn complained(&self, path: &str) -> bool {
         self.walk.findings.iter().any(|f| f.key.starts_with(path))
     }
 }

@@ -46,8 +46,8 @@ pub const LOG: Keys = Keys { table: "[log]", known: &["format"], later: &[] };
 
 pub const FLATTEN: Keys = Keys {
     table: "[flatten]",
-    known: &["mode"],
-    later: &[
+    known: &[
+        "mode",
         "upstream",
         "min_ttl",
         "max_ttl",
@@ -57,6 +57,7 @@ pub const FLATTEN: Keys = Keys {
         "allow_special",
         "rotate",
     ],
+    later: &[],
 };
 
 pub const ACCOUNT: Keys = Keys {

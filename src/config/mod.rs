@@ -3,6 +3,7 @@
 mod dangling;
 pub mod file;
 pub mod finding;
+mod flatten;
 mod hostname;
 mod keys;
 mod server;

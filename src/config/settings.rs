@@ -49,8 +49,7 @@ pub struct Settings {
     pub policy: Policy,
     pub hold: Hold,
     pub log: Log,
-    /// `flatten.mode`; a zone may say otherwise ([`Settings::flatten`]).
-    pub flatten: FlattenMode,
+    pub flatten: Flatten,
     pub accounts: BTreeMap<AccountName, Account>,
     pub zones: BTreeMap<Name, Zone>,
     /// In the order of the file.
@@ -111,6 +110,28 @@ pub struct Policy {
 pub struct Hold {
     pub percent: u8,
     pub records: usize,
+}
+
+/// `[flatten]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flatten {
+    /// Of the server; a zone may say otherwise ([`Settings::flatten`]).
+    pub mode: FlattenMode,
+    /// Recursive resolvers for targets outside, without duplicates; empty: the system's.
+    pub upstream: Vec<SocketAddr>,
+    /// Seconds; never above `max_ttl`.
+    pub min_ttl: u32,
+    pub max_ttl: u32,
+    /// Seconds that an expired answer may still be served when no upstream answers (RFC 8767).
+    pub stale: u32,
+    /// An answer that needs the outside goes out by then.
+    pub deadline_ms: u32,
+    /// Only answers that hold against DNSSEC.
+    pub validate: bool,
+    /// Special-purpose addresses may come from outside.
+    pub allow_special: bool,
+    /// The order of addresses changes from answer to answer.
+    pub rotate: bool,
 }
 
 /// `[log]`.
@@ -176,7 +197,7 @@ impl Default for Settings {
             policy: Policy::default(),
             hold: Hold::default(),
             log: Log::default(),
-            flatten: FlattenMode::default(),
+            flatten: Flatten::default(),
             accounts: BTreeMap::new(),
             zones: BTreeMap::new(),
             grants: Vec::new(),
@@ -199,6 +220,22 @@ impl Default for Server {
             tcp_per_address: 128,
             tcp_idle: 10,
             public_suffixes: None,
+        }
+    }
+}
+
+impl Default for Flatten {
+    fn default() -> Flatten {
+        Flatten {
+            mode: FlattenMode::default(),
+            upstream: Vec::new(),
+            min_ttl: 30,
+            max_ttl: 86_400,
+            stale: 86_400,
+            deadline_ms: 1500,
+            validate: false,
+            allow_special: false,
+            rotate: false,
         }
     }
 }
@@ -238,7 +275,7 @@ impl Settings {
 
     /// Which CNAMEs of `zone` are flattened.
     pub fn flatten(&self, zone: &Name) -> FlattenMode {
-        self.zones.get(zone).and_then(|z| z.flatten).unwrap_or(self.flatten)
+        self.zones.get(zone).and_then(|z| z.flatten).unwrap_or(self.flatten.mode)
     }
 
     /// Who may lead into `zone` without a grant.

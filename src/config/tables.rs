@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use toml::de::DeValue;
 
-use super::file::{FLATTEN, Reader, put};
+use super::file::{Reader, put};
+use super::flatten::MODES;
 use super::hostname;
 use super::keys;
 use super::settings::{Account, AccountName, AccountRef, Grant, Zone};
@@ -95,7 +96,7 @@ impl Reader<'_> {
                 "cross_account" => {
                     put(&mut zone.cross_account, self.walk.word(&item, &CROSS_ACCOUNT));
                 }
-                "flatten" => zone.flatten = self.walk.word(&item, &FLATTEN),
+                "flatten" => zone.flatten = self.walk.word(&item, &MODES),
                 "type" => self.zone_type(&item),
                 "delegates" => {
                     let expected =

@@ -193,6 +193,14 @@ impl Walk {
         value
     }
 
+    /// `true` or `false`.
+    pub fn flag(&mut self, item: &Item<'_>) -> Option<bool> {
+        match item.value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => self.wrong_type(item, "true or false, without quotes"),
+        }
+    }
+
     /// One of some words.
     pub fn word<T: Copy>(&mut self, item: &Item<'_>, words: &[(&str, T)]) -> Option<T> {
         let quoted: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();

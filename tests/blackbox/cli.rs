@@ -186,6 +186,8 @@ fn wrong_configs_are_errors() {
         ("", "[zones.\"a.test\"]\ncross_account = \"everyone\"\n"),
         ("", "[zones.\"a.test\"]\nflatten = \"some\"\n"),
         ("", "[flatten]\nmode = \"none\"\n"),
+        ("", "[flatten]\nupstream = [\"resolver.test:53\"]\n"),
+        ("", "[flatten]\nmin_ttl = 100\nmax_ttl = 10\n"),
         ("", "[log]\nformat = \"xml\"\n"),
         ("cookie_secret = \"xyz\"", ""),
         ("", "[[grants]]\nhostname = \"a.test\"\n"),
@@ -196,7 +198,6 @@ fn wrong_configs_are_errors() {
         // Features that do not exist yet say so instead of doing nothing.
         ("", "[api]\nlisten = \"127.0.0.1:8053\"\n"),
         ("", "[block_page]\nlisten = \"127.0.0.1:8080\"\n"),
-        ("", "[flatten]\nupstream = [\"192.0.2.1:53\"]\n"),
         ("", "[zones.\"a.test\"]\ntype = \"partial\"\n"),
         ("nap_us = 50", ""),
         ("nameservers = [\"ns1.example\"]", ""),
