@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use bailiwick::base::mem::Arena;
 use bailiwick::base::name::Name;
 use bailiwick::config;
 use bailiwick::control::files::ZonesFolder;
@@ -15,13 +16,16 @@ fn the_sample_world_is_without_a_remark() {
     assert!(remarks.is_empty(), "{remarks:?}");
     let folder = ZonesFolder::open(&settings.server.zones).unwrap();
     let keys = Keys::new(*b"sixteen octets!!");
+    let mut arena = Arena::default();
     let mut accounts = BTreeSet::new();
     let mut zones = BTreeSet::new();
     for name in folder.accounts().unwrap().found {
         let account = folder.account(&name).unwrap();
         for file in account.zone_files().unwrap().found {
             let known = Known::default();
-            match loader::load(&account, &file.file_name, &file.apex, &keys, known).outcome {
+            match loader::load(&account, &file.file_name, &file.apex, &keys, known, &mut arena)
+                .outcome
+            {
                 Outcome::Good(good) => {
                     assert!(good.remarks.shown.is_empty(), "{:#?}", good.remarks)
                 }

@@ -3,6 +3,7 @@
 pub mod hash;
 pub mod id;
 pub mod limits;
+pub mod mem;
 pub mod name;
 pub mod name_buf;
 pub mod pages;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::files::{AccountFolder, FileError, Stamp};
 use crate::base::hash::HashKey;
 use crate::base::limits::ZONE_TEXT_MAX;
+use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::model::zone::ZoneData;
 use crate::store::zones::{ContentHash, Kept};
@@ -129,13 +130,14 @@ pub struct Known<'a> {
     pub parts: &'a [Part],
 }
 
-/// Reads the zone `apex` from its file.
+/// Reads the zone `apex` from its file; its data goes into `arena`.
 pub fn load(
     folder: &AccountFolder<'_>,
     file_name: &str,
     apex: &Name,
     keys: &Keys,
     known: Known<'_>,
+    arena: &mut Arena,
 ) -> Loaded {
     let text = match folder.read(file_name, ZONE_TEXT_MAX) {
         Ok(text) => text,
@@ -168,7 +170,7 @@ pub fn load(
     let parsed = zonefile::read(apex, source, &mut includes, &keys.names);
     let hash = ContentHash::of(&parsed.sources, &keys.contents);
     let remarks = remarks(&parsed);
-    let outcome = match make(apex, &parsed, keys) {
+    let outcome = match make(apex, &parsed, keys, arena) {
         Ok(data) => Outcome::Good(Good { data, hash, sources: parsed.sources, remarks }),
         Err(problem) => Outcome::Bad(Bad { hash: Some(hash), problem, remarks }),
     };
@@ -215,14 +217,14 @@ impl Include for KeptIncludes {
 }
 
 /// The zone data of a version that was kept.
-pub fn load_kept(kept: Kept, keys: &Keys) -> Result<ZoneData, String> {
+pub fn load_kept(kept: Kept, keys: &Keys, arena: &mut Arena) -> Result<ZoneData, String> {
     let mut sources = kept.sources.into_iter();
     let source = sources.next().ok_or("no text was kept")?;
     let parsed = zonefile::read(&kept.apex, source, &mut KeptIncludes(sources), &keys.names);
-    make(&kept.apex, &parsed, keys)
+    make(&kept.apex, &parsed, keys, arena)
 }
 
-fn make(apex: &Name, parsed: &Parsed, keys: &Keys) -> Result<ZoneData, String> {
+fn make(apex: &Name, parsed: &Parsed, keys: &Keys, arena: &mut Arena) -> Result<ZoneData, String> {
     if parsed.has_errors() {
         let renderer = Renderer::new(&parsed.sources);
         let first = parsed.findings.iter().find(|f| f.severity == Severity::Error);
@@ -238,7 +240,7 @@ fn make(apex: &Name, parsed: &Parsed, keys: &Keys) -> Result<ZoneData, String> {
             },
         ));
     }
-    build::build(apex, parsed, &keys.names).map_err(|error| error.to_string())
+    build::build_in(arena, apex, parsed, &keys.names).map_err(|error| error.to_string())
 }
 
 fn remarks(parsed: &Parsed) -> Remarks {
@@ -280,7 +282,8 @@ mod tests {
         fn load(&self, known: Known<'_>) -> Loaded {
             let zones = ZonesFolder::open(&self.folder.path().join("zones")).unwrap();
             let apex = Name::from_text("x.example").unwrap();
-            load(&zones.account("a").unwrap(), "x.example.zone", &apex, &self.keys, known)
+            let account = zones.account("a").unwrap();
+            load(&account, "x.example.zone", &apex, &self.keys, known, &mut Arena::default())
         }
 
         fn good(&self) -> (Good, Vec<Part>) {
@@ -315,7 +318,7 @@ mod tests {
             sources: good.sources.clone(),
         };
         std::fs::remove_dir_all(w.folder.path().join("zones/a")).unwrap();
-        assert_eq!(load_kept(kept, &w.keys).unwrap().record_count(), 8);
+        assert_eq!(load_kept(kept, &w.keys, &mut Arena::default()).unwrap().record_count(), 8);
     }
 
     #[test]

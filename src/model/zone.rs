@@ -9,9 +9,8 @@
 //! A name in rdata that RFC 1035 lets us compress and that ends in the apex ends in a placeholder `C0 00`; the
 //! encoder adds the place of the apex in its message. All numbers are little-endian but those on the wire.
 
-use std::sync::Arc;
-
 use crate::base::hash::HashKey;
+use crate::base::mem::{Arena, Block};
 use crate::base::name::{self, Name};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
@@ -59,7 +58,7 @@ impl NodeFlags {
 
 /// The data of one zone. Cloning shares it.
 #[derive(Clone)]
-pub struct ZoneData(Arc<[u8]>);
+pub struct ZoneData(Block);
 
 /// One name of a zone.
 #[derive(Clone, Copy)]
@@ -143,7 +142,7 @@ impl ZoneData {
         block[0] = apex.as_wire().len() as u8;
         block[2] = apex.label_count() as u8;
         block.extend_from_slice(apex.as_wire());
-        ZoneData(block.into())
+        ZoneData(Block::new(&block))
     }
 
     fn u32_at(&self, at: usize) -> u32 {
@@ -498,8 +497,19 @@ impl<'k> ZoneBuilder<'k> {
         }
     }
 
-    /// The zone of all records pushed.
+    /// The zone of all records pushed, in an allocation of its own.
     pub fn finish(mut self) -> Result<ZoneData, BuildError> {
+        self.complete()?;
+        Ok(ZoneData(Block::new(&self.block)))
+    }
+
+    /// The zone of all records pushed, packed into `arena` beside others.
+    pub fn finish_in(mut self, arena: &mut Arena) -> Result<ZoneData, BuildError> {
+        self.complete()?;
+        Ok(ZoneData(arena.place(&self.block)))
+    }
+
+    fn complete(&mut self) -> Result<(), BuildError> {
         self.close_rrset();
         if let Some(error) = self.error {
             return Err(error);
@@ -546,7 +556,7 @@ impl<'k> ZoneBuilder<'k> {
         ] {
             self.block[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
-        Ok(ZoneData(self.block.into()))
+        Ok(())
     }
 
     /// Adds the empty non-terminals and marks parents.

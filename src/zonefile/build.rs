@@ -1,6 +1,7 @@
 //! Checked records to the block that queries read.
 
 use crate::base::hash::HashKey;
+use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::model::zone::{BuildError, ZoneBuilder, ZoneData};
 use crate::zonefile::record::Parsed;
@@ -10,9 +11,26 @@ use crate::zonefile::record::Parsed;
 /// # Errors
 /// The zone has no SOA at its apex or does not fit a block; `check` finds these first and says where.
 pub fn build(apex: &Name, parsed: &Parsed, key: &HashKey) -> Result<ZoneData, BuildError> {
+    filled(apex, parsed, key).finish()
+}
+
+/// As [`build`], packed into `arena` beside other zones.
+///
+/// # Errors
+/// As those of [`build`].
+pub fn build_in(
+    arena: &mut Arena,
+    apex: &Name,
+    parsed: &Parsed,
+    key: &HashKey,
+) -> Result<ZoneData, BuildError> {
+    filled(apex, parsed, key).finish_in(arena)
+}
+
+fn filled<'k>(apex: &Name, parsed: &Parsed, key: &'k HashKey) -> ZoneBuilder<'k> {
     let mut builder = ZoneBuilder::new(apex, key);
     for r in &parsed.records {
         builder.push(parsed.owner(r), r.owner_hash, r.rtype, r.ttl, parsed.rdata(r));
     }
-    builder.finish()
+    builder
 }

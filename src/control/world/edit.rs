@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 use super::survey::Survey;
 use super::{Held, Key, Now, World, ZoneState};
 use crate::base::id::{AccountId, ZoneId};
+use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::control::files::{AccountFolder, FileError, Stray, ZoneFile, ZonesFolder};
 use crate::control::hold::Removal;
@@ -35,6 +36,24 @@ struct Job {
     twin: Option<Box<str>>,
     /// Read also what was kept, if the file holds something else.
     zone: Option<ZoneId>,
+}
+
+/// Where the threads that read put the data of zones.
+pub(super) struct Arenas {
+    each: Vec<Arena>,
+    make: fn() -> Arena,
+}
+
+impl Arenas {
+    pub fn new(make: fn() -> Arena) -> Arenas {
+        Arenas { each: Vec::new(), make }
+    }
+
+    /// One for each thread.
+    fn of(&mut self, threads: usize) -> &mut [Arena] {
+        self.each.resize_with(self.each.len().max(threads), self.make);
+        &mut self.each[..threads]
+    }
 }
 
 /// What was read.
@@ -131,6 +150,7 @@ impl World {
         zones: Option<&ZonesFolder>,
         keys: Vec<Key>,
         kept: Option<&Reader>,
+        arenas: &mut Arenas,
     ) -> Vec<Done> {
         let mut jobs: Vec<Job> = keys.into_iter().filter_map(|key| self.job(key)).collect();
         // One account after the other, so that its folder is opened once.
@@ -139,13 +159,17 @@ impl World {
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
         let threads = threads.min(jobs.len().div_ceil(CHUNK));
         if threads <= 1 {
-            return worker.run(&jobs, &AtomicUsize::new(0));
+            return worker.run(&jobs, &AtomicUsize::new(0), &mut arenas.of(1)[0]);
         }
         let next = AtomicUsize::new(0);
         let mut done = Vec::with_capacity(jobs.len());
         std::thread::scope(|scope| {
-            let running: Vec<_> =
-                (0..threads).map(|_| scope.spawn(|| worker.run(&jobs, &next))).collect();
+            let run = |arena| worker.run(&jobs, &next, arena);
+            let running: Vec<_> = arenas
+                .of(threads)
+                .iter_mut()
+                .map(|arena| scope.spawn(move || run(arena)))
+                .collect();
             for thread in running {
                 done.extend(thread.join().expect("reading a zone does not panic"));
             }
@@ -339,7 +363,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn run(&self, jobs: &[Job], next: &AtomicUsize) -> Vec<Done> {
+    fn run(&self, jobs: &[Job], next: &AtomicUsize, arena: &mut Arena) -> Vec<Done> {
         let mut done = Vec::new();
         let mut folders: BTreeMap<AccountId, Result<AccountFolder<'_>, FileError>> =
             BTreeMap::new();
@@ -351,7 +375,7 @@ impl Worker<'_> {
                 // Jobs come in the order of accounts.
                 folders.retain(|id, _| *id == account);
                 let folder = folders.entry(account).or_insert_with(|| self.folder(account));
-                done.push(self.one(job, folder));
+                done.push(self.one(job, folder, arena));
             }
         }
     }
@@ -361,7 +385,12 @@ impl Worker<'_> {
         self.zones.ok_or_else(unreadable)?.account(self.world.account_name(account))
     }
 
-    fn one(&self, job: &Job, folder: &Result<AccountFolder<'_>, FileError>) -> Done {
+    fn one(
+        &self,
+        job: &Job,
+        folder: &Result<AccountFolder<'_>, FileError>,
+        arena: &mut Arena,
+    ) -> Done {
         let keys = &self.world.keys;
         let mut loaded = match folder {
             Err(FileError::Missing) => {
@@ -373,7 +402,7 @@ impl Worker<'_> {
                 match &job.twin {
                     Some(twin) => two_files(folder, job, twin),
                     None => unharmed(&job.file_name, || {
-                        loader::load(folder, &job.file_name, &job.key.1, keys, known)
+                        loader::load(folder, &job.file_name, &job.key.1, keys, known, arena)
                     }),
                 }
             }
@@ -391,12 +420,17 @@ impl Worker<'_> {
             }
             _ => false,
         };
-        let kept = if is_kept { None } else { self.kept_version(job, keys) };
+        let kept = if is_kept { None } else { self.kept_version(job, keys, arena) };
         Done { key: job.key.clone(), loaded, kept, is_kept, depends }
     }
 
     /// The last good version, if one was kept and can still be read.
-    fn kept_version(&self, job: &Job, keys: &Keys) -> Option<(ZoneData, ContentHash)> {
+    fn kept_version(
+        &self,
+        job: &Job,
+        keys: &Keys,
+        arena: &mut Arena,
+    ) -> Option<(ZoneData, ContentHash)> {
         let (kept, zone) = self.kept.zip(job.zone)?;
         let version = match kept.read(zone, &job.key.1) {
             Ok(version) => version?,
@@ -407,7 +441,7 @@ impl Worker<'_> {
             }
         };
         let hash = version.hash;
-        match loader::load_kept(version, keys) {
+        match loader::load_kept(version, keys, arena) {
             Ok(data) => Some((data, hash)),
             Err(problem) => {
                 error!(event = "store-failed", zone = %job.key.1, problem,

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::draft::Draft;
-use super::edit::say_strays;
+use super::edit::{Arenas, say_strays};
 use super::{Account, Chatter, Depends, Key, Now, Tally, World, ZoneState};
 use crate::base::id::ZoneId;
+use crate::base::mem::Arena;
 use crate::config::settings::Settings;
 use crate::control::files::{FileError, ZonesFolder};
 use crate::control::keeper::Keeper;
@@ -127,6 +128,7 @@ impl World {
         self.claim_refused();
         let mut keys = self.held_keys();
         keys.sort_by_key(|key| key.0);
+        let mut arenas = Arenas::new(Arena::default);
         for (n, batch) in keys.chunks(BATCH).enumerate() {
             if n > 0 && n % PROGRESS == 0 {
                 info!(
@@ -138,7 +140,7 @@ impl World {
                     keys.len()
                 );
             }
-            for done in self.read(zones.as_ref(), batch.to_vec(), Some(kept)) {
+            for done in self.read(zones.as_ref(), batch.to_vec(), Some(kept), &mut arenas) {
                 self.apply(done, now);
             }
         }

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use tracing::error;
 
-use super::edit::say_strays;
+use super::edit::{Arenas, say_strays};
 use super::{Key, Now, World, ZoneState};
 use crate::base::id::AccountId;
+use crate::base::mem::Arena;
 use crate::control::files::{AccountFolder, FileError, ZonesFolder};
 use crate::control::scan::{self, FoundZone};
+
+/// Zones read in one go from which on they are packed.
+const PACKED: usize = 1000;
 
 /// How a look finds what changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,7 +160,9 @@ impl World {
 
     /// Reads the files of zones and takes them in.
     pub fn take_in(&mut self, zones: &ZonesFolder, keys: Vec<Key>, now: Now) {
-        for done in self.read(Some(zones), keys, None) {
+        // A few edits would fill no area; many zones at once are packed as at the start.
+        let pack = if keys.len() < PACKED { Arena::apart } else { Arena::default };
+        for done in self.read(Some(zones), keys, None, &mut Arenas::new(pack)) {
             self.apply(done, now);
         }
     }
