@@ -27,20 +27,41 @@ impl HashKey {
     }
 
     /// Hash of the name made of `label` (lower case, no length octet) before a name hashed `rest`.
+    ///
+    /// Whole words of the label are folded in one after the other, then what is left of it beside its length: no two
+    /// labels give the same row of words.
     #[inline]
     pub fn push(&self, rest: u64, label: &[u8]) -> u64 {
-        let mut h = fold(rest ^ label.len() as u64, self.factor);
         let mut chunks = label.chunks_exact(8);
+        let mut h = rest;
         for c in &mut chunks {
             h = fold(h ^ u64::from_le_bytes(c.try_into().expect("chunks of 8")), self.factor);
         }
-        let tail = chunks.remainder();
-        if !tail.is_empty() {
-            let mut last = [0u8; 8];
-            last[..tail.len()].copy_from_slice(tail);
-            h = fold(h ^ u64::from_le_bytes(last), self.factor);
+        let mut last = [0u8; 8];
+        let left = chunks.remainder();
+        last[..left.len()].copy_from_slice(left);
+        fold(h ^ u64::from_le_bytes(last) ^ (label.len() as u64) << 56, self.factor)
+    }
+
+    /// The same for the label of `len` octets at `at`, where eight more octets of anything may be read behind it: no
+    /// copy is needed to get whole words.
+    #[inline(always)]
+    pub fn push_padded<const N: usize>(
+        &self,
+        rest: u64,
+        padded: &[u8; N],
+        at: usize,
+        len: usize,
+    ) -> u64 {
+        let word =
+            |at: usize| u64::from_le_bytes(padded[at..at + 8].try_into().expect("eight octets"));
+        let (mut h, mut at, end) = (rest, at, at + len);
+        while end - at >= 8 {
+            h = fold(h ^ word(at), self.factor);
+            at += 8;
         }
-        h
+        let left = word(at) & ((1 << (8 * (end - at))) - 1);
+        fold(h ^ left ^ (len as u64) << 56, self.factor)
     }
 
     /// Hash of a whole lower-cased wire name.
@@ -87,5 +108,21 @@ mod tests {
         assert_ne!(key.name(b"\x01a\x00"), key.name(b"\x02a\x00\x00"));
         let other = HashKey::new(*b"0123456789abcdeX");
         assert_ne!(www, other.name(b"\x03www\x07example\x00"));
+    }
+
+    #[test]
+    fn labels_of_every_length_hash_alike_in_place() {
+        let key = HashKey::new(*b"0123456789abcdef");
+        let text: [u8; 80] = std::array::from_fn(|i| b'a' + (i % 26) as u8);
+        let mut seen = std::collections::HashSet::new();
+        for len in 0..=63 {
+            for at in [0, 5] {
+                let hash = key.push(7, &text[at..at + len]);
+                assert_eq!(hash, key.push_padded(7, &text, at, len), "{len} octets at {at}");
+                assert!(seen.insert(hash) || len == 0, "{len} octets at {at}");
+            }
+        }
+        // What is left of a label, with its length, must not look like a whole word of another.
+        assert_ne!(key.push(7, b"ab\0\0\0\0\0\x02"), key.push(7, b"ab"));
     }
 }

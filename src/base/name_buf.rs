@@ -4,13 +4,17 @@ use super::hash::HashKey;
 use super::limits::{LABELS_MAX, NAME_MAX};
 use super::name::{Name, NameError, Text};
 
+/// A name is copied and hashed in whole words of eight octets.
+const PADDED: usize = NAME_MAX + 9;
+
 /// A lower-cased name with all its suffixes hashed. Reused from question to question: filling it allocates nothing.
 #[derive(Clone)]
 pub struct NameBuf {
     len: u8,
     labels: u8,
-    wire: [u8; NAME_MAX],
-    /// `starts[k]`: offset of the suffix that has `k` labels.
+    /// Behind `len` octets lies anything.
+    wire: [u8; PADDED],
+    /// Where each label begins, from the first one to the root's.
     starts: [u8; LABELS_MAX + 1],
     /// `hashes[k]`: hash of the suffix that has `k` labels.
     hashes: [u64; LABELS_MAX + 1],
@@ -22,7 +26,7 @@ impl Default for NameBuf {
         NameBuf {
             len: 1,
             labels: 0,
-            wire: [0; NAME_MAX],
+            wire: [0; PADDED],
             starts: [0; LABELS_MAX + 1],
             hashes: [0; LABELS_MAX + 1],
         }
@@ -45,9 +49,16 @@ impl NameBuf {
 
     /// Takes the uncompressed name at the start of `bytes` and returns its length; upper case is folded.
     pub fn set(&mut self, bytes: &[u8], key: &HashKey) -> Result<usize, NameError> {
-        let len = self.copy(bytes)?;
+        let (count, end) = self.scan(bytes)?;
+        if end >= bytes.len() {
+            return Err(NameError::BadWire);
+        }
+        self.copy(bytes, end + 1);
+        self.starts[count] = end as u8;
+        self.labels = count as u8;
+        self.len = (end + 1) as u8;
         self.hash(0, key);
-        Ok(len)
+        Ok(end + 1)
     }
 
     /// Takes `front` (labels without the root label) followed by the suffix of `tail` that has `labels` labels.
@@ -63,21 +74,32 @@ impl NameBuf {
         if len > NAME_MAX {
             return Err(NameError::LongName);
         }
-        let mut joined = [0u8; NAME_MAX];
-        joined[..front.len()].copy_from_slice(front);
-        joined[front.len()..len].copy_from_slice(suffix);
-        self.set(&joined[..len], key).map(|_| ())
+        let (count, end) = self.scan(front)?;
+        if end != front.len() {
+            return Err(NameError::BadWire);
+        }
+        self.copy(front, end);
+        self.wire[end..len].copy_from_slice(suffix);
+        let known = &tail.starts[usize::from(tail.labels) - labels..=usize::from(tail.labels)];
+        let moved = end.wrapping_sub(usize::from(known[0])) as u8;
+        for (start, at) in self.starts[count..].iter_mut().zip(known) {
+            *start = at.wrapping_add(moved);
+        }
+        self.labels = (count + labels) as u8;
+        self.len = len as u8;
+        self.hashes[..=labels].copy_from_slice(&tail.hashes[..=labels]);
+        self.hash(labels, key);
+        Ok(())
     }
 
+    /// Notes where the labels at the start of `bytes` begin, up to the root label or the end. Returns how many there
+    /// are, and where the scan ended.
     #[inline]
-    fn copy(&mut self, bytes: &[u8]) -> Result<usize, NameError> {
+    fn scan(&mut self, bytes: &[u8]) -> Result<(usize, usize), NameError> {
         let mut at = 0;
         let mut count = 0;
-        loop {
-            let len = usize::from(*bytes.get(at).ok_or(NameError::BadWire)?);
-            if len == 0 {
-                break;
-            }
+        while let Some(&len) = bytes.get(at).filter(|len| **len != 0) {
+            let len = usize::from(len);
             if len > super::limits::LABEL_MAX {
                 return Err(NameError::BadWire);
             }
@@ -89,15 +111,27 @@ impl NameBuf {
             count += 1;
             at += 1 + len;
         }
-        let total = at + 1;
-        self.wire[..total].copy_from_slice(bytes.get(..total).ok_or(NameError::BadWire)?);
-        self.wire[..total].make_ascii_lowercase();
-        self.starts[count] = at as u8;
-        // Found front to back; wanted by number of labels, which counts from the back.
-        self.starts[..=count].reverse();
-        self.labels = count as u8;
-        self.len = total as u8;
-        Ok(total)
+        Ok((count, at))
+    }
+
+    /// Copies `len` octets in lower case, and whatever follows them up to a whole word. Lengths of labels are no letters.
+    #[inline]
+    fn copy(&mut self, bytes: &[u8], len: usize) {
+        let mut at = 0;
+        while at < len {
+            let word = match bytes.get(at..at + 8) {
+                Some(word) => word.try_into().expect("eight octets"),
+                None => {
+                    let rest = &bytes[at..];
+                    let mut word = [0; 8];
+                    word[..rest.len()].copy_from_slice(rest);
+                    word
+                }
+            };
+            let lower = lower_case(u64::from_le_bytes(word));
+            self.wire[at..at + 8].copy_from_slice(&lower.to_le_bytes());
+            at += 8;
+        }
     }
 
     /// Hashes the suffixes with more than `known` labels, whose own hash is already there (0: the root's is set too).
@@ -106,11 +140,11 @@ impl NameBuf {
         if known == 0 {
             self.hashes[0] = key.root();
         }
+        let labels = usize::from(self.labels);
         let mut h = self.hashes[known];
-        for k in known + 1..=usize::from(self.labels) {
-            let start = usize::from(self.starts[k]);
-            let end = usize::from(self.starts[k - 1]);
-            h = key.push(h, &self.wire[start + 1..end]);
+        for k in known + 1..=labels {
+            let start = usize::from(self.starts[labels - k]);
+            h = key.push_padded(h, &self.wire, start + 1, usize::from(self.wire[start]));
             self.hashes[k] = h;
         }
     }
@@ -129,14 +163,27 @@ impl NameBuf {
         usize::from(self.labels)
     }
 
+    #[inline]
+    fn start(&self, k: usize) -> usize {
+        usize::from(self.starts[usize::from(self.labels) - k])
+    }
+
     /// The suffix that has `k` labels (`k` ≤ `labels()`).
+    #[inline]
     pub fn suffix(&self, k: usize) -> &[u8] {
-        &self.wire[usize::from(self.starts[k])..usize::from(self.len)]
+        &self.wire[self.start(k)..usize::from(self.len)]
+    }
+
+    /// Whether `apex` (lower-cased wire form) encloses this name or is it.
+    #[inline]
+    pub fn ends_in(&self, apex: &[u8]) -> bool {
+        let labels = super::name::label_count(apex);
+        labels <= self.labels() && self.suffix(labels) == apex
     }
 
     /// What stands before the suffix of `above` octets, within the suffix that has `k` labels.
     pub fn relative(&self, k: usize, above: usize) -> &[u8] {
-        &self.wire[usize::from(self.starts[k])..usize::from(self.len) - above]
+        &self.wire[self.start(k)..usize::from(self.len) - above]
     }
 
     /// Hash of the suffix that has `k` labels.
@@ -151,7 +198,7 @@ impl NameBuf {
 
     /// Whether a label begins with an underscore: such names exist to be verified (SPEC §4.1).
     pub fn has_underscore_label(&self) -> bool {
-        (1..=self.labels()).any(|k| self.wire[usize::from(self.starts[k]) + 1] == b'_')
+        (1..=self.labels()).any(|k| self.wire[self.start(k) + 1] == b'_')
     }
 
     pub fn to_name(&self) -> Name {
@@ -159,9 +206,54 @@ impl NameBuf {
     }
 }
 
+/// Eight octets with `A` to `Z` in lower case, all at once (RFC 4343 §3).
+#[inline]
+fn lower_case(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = word & (0x7F * EACH);
+    // The high bit of each octet: at least 'A'; beyond 'Z'; below 128.
+    let from_a = low + (0x80 - 0x41) * EACH;
+    let past_z = low + (0x80 - 0x5B) * EACH;
+    let upper = from_a & !past_z & !word & (0x80 * EACH);
+    word | upper >> 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_octet_is_folded_like_ascii() {
+        for octet in 0..=255u8 {
+            let word = [octet, 0, b'Z', 255, octet, b'[', 127, octet];
+            let lower = lower_case(u64::from_le_bytes(word)).to_le_bytes();
+            assert_eq!(lower, word.map(|o| o.to_ascii_lowercase()));
+        }
+    }
+
+    #[test]
+    fn joined_names_equal_names_read_whole() {
+        let key = HashKey::new([9; 16]);
+        let tail = Name::from_text("www.Sub.Example.COM").unwrap();
+        let tail = NameBuf::of(&tail, &key);
+        for labels in 0..=4 {
+            for front in [&b""[..], b"\x01A", b"\x08deeplong\x03FOO", b"\x01*"] {
+                let mut joined = NameBuf::of(&Name::from_text("x.y.z.before").unwrap(), &key);
+                joined.set_joined(front, &tail, labels, &key).unwrap();
+                let mut whole = NameBuf::default();
+                whole.set(&[front, tail.suffix(labels)].concat(), &key).unwrap();
+                assert_eq!(joined.wire(), whole.wire());
+                assert_eq!(joined.labels(), whole.labels());
+                for k in 0..=whole.labels() {
+                    assert_eq!(joined.suffix(k), whole.suffix(k));
+                    assert_eq!(joined.suffix_hash(k), whole.suffix_hash(k));
+                }
+            }
+        }
+        let mut b = NameBuf::default();
+        assert_eq!(b.set_joined(b"\x05ab", &tail, 1, &key), Err(NameError::BadWire));
+        assert_eq!(b.set_joined(b"\x01a\0\x01b", &tail, 1, &key), Err(NameError::BadWire));
+    }
 
     #[test]
     fn suffixes_by_label_count() {
