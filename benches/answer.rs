@@ -1,116 +1,99 @@
-//! Nanoseconds per answer in one thread, no sockets: packet in, answer out. `cargo bench --bench answer`.
-//!
-//! Rows are asked in turns, round after round, and each is compared with its base inside the same round: single figures
-//! of a shared machine move, ratios move less. What is printed are medians over the rounds.
-
-mod world;
+//! Nanoseconds per question in one thread, no sockets: packet in, answer out. `cargo bench --bench answer`.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
+use bailiwick::base::hash::HashKey;
+use bailiwick::base::id::{AccountId, ZoneId};
+use bailiwick::base::name::Name;
+use bailiwick::base::rtype;
+use bailiwick::base::time::UnixTime;
+use bailiwick::model::catalog::{Catalog, Zone};
+use bailiwick::model::grant::{Grant, GrantState, GrantTable};
+use bailiwick::model::question::{Client, Transport};
+use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
 use bailiwick::model::snapshot::Snapshot;
-use world::{Asker, Kind};
+use bailiwick::model::zone::ZoneBuilder;
+use bailiwick::wire::{Scratch, respond};
 
-/// Names of each kind in a zone; far more than caches hold.
-const HOSTS: usize = 100_003;
-const ROUNDS: usize = 15;
-const QUESTIONS: usize = 100_000;
-const MANY: [usize; 3] = [1, 1_000_000, 10_000_000];
-/// What the largest world takes while it is built, in KiB.
-const NEEDED_KIB: u64 = 6 << 20;
+const ROUNDS: usize = 2_000_000;
 
-/// One row: its title, whom it asks, and the row it is compared with.
-struct Row<'s> {
-    title: String,
-    asker: Asker<'s>,
-    base: usize,
-    ns: Vec<f64>,
+fn wire(text: &str) -> Vec<u8> {
+    Name::from_text(text).expect("a name").as_wire().to_vec()
+}
+
+fn zone(key: &HashKey, id: u32, apex: &str, hosts: usize) -> Zone {
+    let apex = Name::from_text(apex).expect("a name");
+    let mut records = Vec::new();
+    let soa = [wire("ns1.test"), wire("host.test"), vec![0; 19], vec![60]].concat();
+    records.push((apex.as_wire().to_vec(), rtype::SOA, soa));
+    records.push((apex.as_wire().to_vec(), rtype::NS, wire("ns1.test")));
+    for i in 0..hosts {
+        records.push((wire(&format!("h{i}.{apex}")), rtype::A, (i as u32).to_be_bytes().to_vec()));
+        records.push((wire(&format!("c{i}.{apex}")), rtype::CNAME, wire(&format!("h{i}.{apex}"))));
+        let foreign = wire(&format!("h{i}.two.test"));
+        records.push((wire(&format!("g{i}.{apex}")), rtype::CNAME, foreign.clone()));
+        records.push((wire(&format!("r{i}.{apex}")), rtype::CNAME, foreign));
+    }
+    records.push((wire(&format!("*.w.{apex}")), rtype::A, vec![192, 0, 2, 1]));
+    let mut builder = ZoneBuilder::new(&apex, key);
+    for (owner, rtype, rdata) in &records {
+        builder.push(owner, key.name(owner), *rtype, 300, rdata);
+    }
+    Zone {
+        id: ZoneId(id),
+        account: AccountId(id),
+        on_violation: OnViolation::Refuse,
+        cross_account: CrossAccount::Granted,
+        flatten: FlattenMode::Apex,
+        data: builder.finish().expect("a zone"),
+    }
+}
+
+fn query(name: &str) -> Vec<u8> {
+    let mut q = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+    q.extend(wire(name));
+    q.extend([0, 1, 0, 1]);
+    q.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    q
+}
+
+fn measure(snapshot: &Snapshot, title: &str, name: impl Fn(usize) -> String) {
+    let queries: Vec<Vec<u8>> = (0..100_000).map(|i| query(&name(i * 7919 % 100_003))).collect();
+    let client = Client { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Udp };
+    let mut scratch = Scratch::default();
+    let mut out = [0u8; 1232];
+    let mut octets = 0;
+    let start = Instant::now();
+    for i in 0..ROUNDS {
+        let packet = &queries[i % queries.len()];
+        let reply = respond(snapshot, packet, client, UnixTime(1), &mut scratch, &mut out);
+        octets += reply.map_or(0, |r| r.len);
+        black_box(&out);
+    }
+    let ns = start.elapsed().as_nanos() as f64 / ROUNDS as f64;
+    println!("{title:<28} {ns:>7.1} ns   {:>5.1} octets", octets as f64 / ROUNDS as f64);
 }
 
 fn main() {
-    let enough = available_kib().is_none_or(|kib| kib > NEEDED_KIB);
-    if !enough {
-        println!("less than {} GiB free: without 10 M grants", NEEDED_KIB >> 20);
-    }
-    let worlds: Vec<(usize, Snapshot)> = worlds(if enough { &MANY } else { &MANY[..2] });
-    let mut rows = rows(&worlds);
-    for _ in 0..ROUNDS {
-        for row in &mut rows {
-            let start = Instant::now();
-            for _ in 0..QUESTIONS {
-                black_box(row.asker.ask());
-            }
-            row.ns.push(start.elapsed().as_nanos() as f64 / QUESTIONS as f64);
-        }
-    }
-    println!("{:<36}     ns   ratio", "one thread, no sockets");
-    for (i, row) in rows.iter().enumerate() {
-        let base = &rows[row.base];
-        let ratio = median(row.ns.iter().zip(&base.ns).map(|(ns, base)| ns / base).collect());
-        let against = match row.base == i {
-            true => String::new(),
-            false => format!(" {ratio:>7.2} of {}", base.title),
-        };
-        println!("{:<36}{:>7.1}{against}", row.title, median(row.ns.clone()));
-    }
-}
-
-/// The same zones with each number of grants.
-fn worlds(many: &[usize]) -> Vec<(usize, Snapshot)> {
-    let first = world::snapshot(HOSTS, many[0]);
-    let more = many[1..].iter().map(|&count| {
-        let mut snapshot = first.clone();
-        snapshot.grants = world::grants(HOSTS, count);
-        (count, snapshot)
+    let key = HashKey::new([5; 16]);
+    let hosts = 100_003;
+    let mut snapshot = Snapshot::empty(key);
+    let zones = vec![zone(&key, 1, "one.test", hosts), zone(&key, 2, "two.test", hosts)];
+    snapshot.catalog = Catalog::build(key, zones);
+    let grants = (0..hosts).map(|i| {
+        let hostname = Name::from_text(&format!("g{i}.one.test")).expect("a name");
+        let hash = key.name(hostname.as_wire());
+        (hash, Grant { hostname, wildcard: false, zone: ZoneId(2), state: GrantState::Active })
     });
-    let more: Vec<_> = more.collect();
-    [(many[0], first)].into_iter().chain(more).collect()
-}
-
-fn rows(worlds: &[(usize, Snapshot)]) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = Vec::new();
-    let mut add = |title: String, snapshot, kind, names, base: Option<usize>| {
-        let asker = Asker::new(snapshot, kind, names, HOSTS);
-        let base = base.unwrap_or(rows.len());
-        rows.push(Row { title, asker, base, ns: Vec::new() });
-        rows.len() - 1
-    };
-    let (_, few) = &worlds[0];
-    let (_, many) = &worlds[1];
-    let all = HOSTS - 3;
-    let hot = add("A, one name".into(), few, Kind::Hit, 1, None);
-    let cold = add("A, 100 k names".into(), many, Kind::Hit, all, None);
-    add("wildcard".into(), many, Kind::Wildcard, all, Some(cold));
-    add("random NXDOMAIN".into(), many, Kind::Missing, all, Some(cold));
-    add("denied (1014)".into(), many, Kind::Denied, all, Some(cold));
-    add("unknown zone (REFUSED)".into(), many, Kind::Unknown, all, Some(cold));
-    add("denied, one name".into(), many, Kind::Denied, 1, Some(hot));
-    add("unknown zone, one name".into(), many, Kind::Unknown, 1, Some(hot));
-    let hot = add("CNAME in the zone, one name".into(), few, Kind::InZone, 1, None);
-    let cold = add("CNAME in the zone, 100 k names".into(), many, Kind::InZone, all, None);
-    add("chain of 3".into(), many, Kind::Chain, all, Some(cold));
-    for (count, snapshot) in worlds {
-        let title = format!("crossing, one name, {} grants", short(*count));
-        add(title, snapshot, Kind::Granted, 1, Some(hot));
-    }
-    for (count, snapshot) in &worlds[1..] {
-        let title = format!("crossing, 100 k names, {} grants", short(*count));
-        add(title, snapshot, Kind::Granted, all, Some(cold));
-    }
-    rows
-}
-
-fn short(count: usize) -> String {
-    if count < 1_000_000 { count.to_string() } else { format!("{} M", count / 1_000_000) }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn available_kib() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+    snapshot.grants = GrantTable::build(grants.collect());
+    measure(&snapshot, "one hot name", |_| "h1.one.test".into());
+    measure(&snapshot, "A among 400 k names", |i| format!("h{i}.one.test"));
+    measure(&snapshot, "NXDOMAIN", |i| format!("nx{i}.one.test"));
+    measure(&snapshot, "wildcard", |i| format!("x{i}.w.one.test"));
+    measure(&snapshot, "CNAME in the zone", |i| format!("c{i}.one.test"));
+    measure(&snapshot, "granted crossing", |i| format!("g{i}.one.test"));
+    measure(&snapshot, "denied (1014)", |i| format!("r{i}.one.test"));
+    measure(&snapshot, "unknown zone", |i| format!("h{i}.three.invalid"));
 }

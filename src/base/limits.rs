@@ -31,6 +31,8 @@ pub const FINDINGS_MAX: usize = 1_000;
 /// Octets kept of a UDP question. Who keeps to the size we announce (1232) stays below; what is
 /// longer is cut here, and so a question that does not parse.
 pub const UDP_QUESTION_MAX: usize = 2048;
+/// Questions of a batch that are looked up side by side: as many as a core can fetch memory for at once.
+pub const GROUP_MAX: usize = 16;
 /// Datagrams received and sent with one system call.
 pub const UDP_BATCH: usize = 64;
 /// Batches still answered after the signal to stop: more than fit in a socket buffer of

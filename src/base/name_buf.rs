@@ -114,7 +114,7 @@ impl NameBuf {
         Ok((count, at))
     }
 
-    /// Copies `len` octets in lower case, and whatever follows them up to a whole word. Lengths of labels are no letters.
+    /// Copies `len` octets in lower case, and what follows up to a whole word. Lengths of labels are no letters.
     #[inline]
     fn copy(&mut self, bytes: &[u8], len: usize) {
         let mut at = 0;

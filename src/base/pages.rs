@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::mem;
+
 /// Pages per middle array, as a power of two.
 const MIDDLE_BITS: u32 = 8;
 /// Items a page holds on average before the number of pages doubles.
@@ -77,6 +79,21 @@ impl<T: Clone> Pages<T> {
             slot = (slot + 1) & mask;
         }
         None
+    }
+
+    /// Asks for the memory that tells where the page of `hash` is.
+    #[inline]
+    pub fn prefetch_page(&self, hash: u64) {
+        let at = page_of(hash, self.bits);
+        mem::prefetch(&self.top[at >> MIDDLE_BITS], at & ((1 << MIDDLE_BITS) - 1));
+    }
+
+    /// Asks for the memory in which an item of `hash` would be.
+    #[inline]
+    pub fn prefetch_slot(&self, hash: u64) {
+        let at = page_of(hash, self.bits);
+        let page = &self.top[at >> MIDDLE_BITS][at & ((1 << MIDDLE_BITS) - 1)];
+        mem::prefetch(page, hash as usize & (page.len() - 1));
     }
 
     /// Puts `item` in the place of the one of which `is` is true, or beside the others. Returns whether it replaced.

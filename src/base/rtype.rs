@@ -28,6 +28,7 @@ pub const AXFR: RType = 252;
 pub const MAILB: RType = 253;
 pub const MAILA: RType = 254;
 pub const ANY: RType = 255;
+pub const CAA: RType = 257;
 /// ALIAS (65401): "flatten here". ANAME and a CNAME at the apex become this too. Never on the wire.
 pub const ALIAS: RType = 65401;
 

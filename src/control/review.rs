@@ -36,7 +36,7 @@ pub fn review(snapshot: &Snapshot, parsed: &Parsed, now: UnixTime) -> Vec<Findin
             rtype::CNAME | rtype::ALIAS => rtype::A,
             other => other,
         };
-        let chain = follow::walk(snapshot, &question, now, &mut names);
+        let chain = follow::walk(snapshot, &question, None, now, &mut names);
         let walked = Walked { snapshot, question: &question, names: &names, chain: &chain };
         findings.extend(walked.finding(parsed.target_place(record)));
     }

@@ -115,6 +115,7 @@ pub struct Chain<'s> {
 pub fn walk<'s>(
     snapshot: &'s Snapshot,
     question: &Question,
+    first: Option<&'s Zone>,
     now: UnixTime,
     names: &mut Names,
 ) -> Chain<'s> {
@@ -129,7 +130,7 @@ pub fn walk<'s>(
         last_verdict: Verdict::Inside,
         judged: None,
     };
-    let mut walk = Walk { snapshot, question, now, names, chain, alias_inside: true };
+    let mut walk = Walk { snapshot, question, first, now, names, chain, alias_inside: true };
     loop {
         if let Err(ending) = walk.step() {
             walk.chain.ending = ending;
@@ -141,6 +142,8 @@ pub fn walk<'s>(
 struct Walk<'s, 'q> {
     snapshot: &'s Snapshot,
     question: &'q Question,
+    /// Zone of the query name, if known.
+    first: Option<&'s Zone>,
     now: UnixTime,
     names: &'q mut Names,
     chain: Chain<'s>,
@@ -160,7 +163,8 @@ impl<'s> Walk<'s, '_> {
         let i = self.chain.hops.len();
         let name = name_of(self.question, self.names, i);
         let qtype = self.question.qtype;
-        let Some(zone) = self.snapshot.catalog.zone_for(name) else {
+        let known = self.first.take();
+        let Some(zone) = known.or_else(|| self.snapshot.catalog.zone_for(name)) else {
             return Err(if i == 0 { Ending::NoZone } else { Ending::LeavesUs });
         };
         if qtype == rtype::DS && zone.data.apex_labels() == name.labels() && name.labels() > 0 {

@@ -1,23 +1,27 @@
 //! Floor 4: one question in, one answer out. Pure: same snapshot, same question, same time, same answer.
 
+pub mod ahead;
 pub mod answer;
 pub mod compose;
 pub mod deny;
+pub mod direct;
 pub mod follow;
 pub mod lookup;
 
 use crate::base::name;
 use crate::base::rtype;
 use crate::base::time::UnixTime;
+use crate::model::catalog::Zone;
 use crate::model::question::Question;
 use crate::model::snapshot::Snapshot;
 use answer::{Answer, Body, Ede, EdeCode, EdeText, Item, Names, Outcome, Rcode, Section};
 
 /// Answers `question` from `snapshot`. `names` is scratch space that must live as long as the answer is encoded: it
-/// holds the names of the chain.
+/// holds the names of the chain. `zone`: the one that encloses the query name, if the caller knows it already.
 pub fn answer<'s>(
     snapshot: &'s Snapshot,
     question: &Question,
+    zone: Option<&'s Zone>,
     now: UnixTime,
     names: &mut Names,
     answer: &mut Answer<'s>,
@@ -41,7 +45,7 @@ pub fn answer<'s>(
         }
         _ => {}
     }
-    let chain = follow::walk(snapshot, question, now, names);
+    let chain = follow::walk(snapshot, question, zone, now, names);
     compose::compose(&compose::Walked { snapshot, question, names, chain: &chain }, answer);
 }
 

@@ -106,7 +106,7 @@ pub fn explain(
     let question =
         Question { name: NameBuf::of(name, &snapshot.key), qtype: rtype, qclass: CLASS_IN };
     let mut names = Names::default();
-    let chain = follow::walk(snapshot, &question, now, &mut names);
+    let chain = follow::walk(snapshot, &question, None, now, &mut names);
     let view = View { snapshot, question: &question, names: &names, chain: &chain, account_name };
     Explanation {
         name: name.to_string(),

@@ -88,6 +88,47 @@ impl Catalog {
         None
     }
 
+    /// Asks for what [`Catalog::prefetch_slot`] reads.
+    #[inline]
+    pub fn prefetch_page(&self, name: &NameBuf) {
+        self.each_depth(name, |k| self.zones.prefetch_page(name.suffix_hash(k)));
+    }
+
+    /// Asks for what [`Catalog::likely_zone_for`] reads.
+    #[inline]
+    pub fn prefetch_slot(&self, name: &NameBuf) {
+        self.each_depth(name, |k| self.zones.prefetch_slot(name.suffix_hash(k)));
+    }
+
+    /// What `zone_for` finds unless two names have one hash: the apex is not read.
+    #[inline]
+    pub fn likely_zone_for(&self, name: &NameBuf) -> Option<&Zone> {
+        let mut left = self.depths & (u128::MAX >> (127 - name.labels()));
+        while left != 0 {
+            let k = 127 - left.leading_zeros() as usize;
+            let found = self.zones.find(name.suffix_hash(k), |_| true);
+            if found.is_some() {
+                return found;
+            }
+            left &= !(1 << k);
+        }
+        None
+    }
+
+    /// The deepest label counts at which an apex may enclose `name`; fetching more would push out what is needed.
+    #[inline]
+    fn each_depth(&self, name: &NameBuf, mut each: impl FnMut(usize)) {
+        let mut left = self.depths & (u128::MAX >> (127 - name.labels()));
+        for _ in 0..3 {
+            if left == 0 {
+                return;
+            }
+            let k = 127 - left.leading_zeros() as usize;
+            each(k);
+            left &= !(1 << k);
+        }
+    }
+
     /// The deepest zone that encloses `name`: its owner (SPEC §3.1).
     #[inline]
     pub fn zone_for(&self, name: &NameBuf) -> Option<&Zone> {

@@ -10,7 +10,7 @@
 //! encoder adds the place of the apex in its message. All numbers are little-endian but those on the wire.
 
 use crate::base::hash::HashKey;
-use crate::base::mem::{Arena, Block};
+use crate::base::mem::{self, Arena, Block};
 use crate::base::name::{self, Name};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
@@ -248,6 +248,34 @@ impl ZoneData {
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Asks for header and apex.
+    #[inline]
+    pub fn prefetch_head(&self) {
+        self.0.prefetch();
+    }
+
+    /// Asks for the place in the index of a name with this hash. Reads the header.
+    #[inline]
+    pub fn prefetch_index(&self, hash: u64) {
+        mem::prefetch(&self.0, self.index_entry(hash));
+    }
+
+    /// Asks for the node of a name with this hash, or for the SOA if there is none. Reads header and index.
+    #[inline]
+    pub fn prefetch_node(&self, hash: u64) {
+        let entry = self.index_entry(hash);
+        let known = self.is_ready() && self.u32_at(entry) == (hash >> 32) as u32;
+        let at = self.u32_at(if known { entry + 4 } else { AT_SOA }) as usize;
+        mem::prefetch(&self.0, at);
+        mem::prefetch(&self.0, at + 64);
+    }
+
+    #[inline]
+    fn index_entry(&self, hash: u64) -> usize {
+        let slot = hash as usize & self.u32_at(AT_MASK) as usize;
+        self.u32_at(AT_INDEX) as usize + slot * 8
     }
 
     fn rrset_at(&self, at: usize) -> RrSet<'_> {

@@ -11,6 +11,7 @@ use crate::telemetry::counters::{self, Counters};
 use crate::wire;
 
 use super::Responder;
+use super::mmsg::Batch;
 
 /// Answers from whatever snapshot is published.
 pub struct Answers {
@@ -24,6 +25,7 @@ pub struct Local {
     held: Option<Arc<Snapshot>>,
     now: UnixTime,
     scratch: wire::Scratch,
+    group: wire::Group,
     counts: Arc<counters::Worker>,
 }
 
@@ -35,6 +37,7 @@ impl Responder for Answers {
             held: None,
             now: UnixTime::default(),
             scratch: wire::Scratch::default(),
+            group: wire::Group::default(),
             counts: self.counters.worker(),
         }
     }
@@ -56,11 +59,41 @@ impl Responder for Answers {
         client: Client,
         out: &mut [u8],
     ) -> Option<usize> {
-        let Local { held, now, scratch, counts } = local;
+        let Local { held, now, scratch, counts, .. } = local;
         let snapshot = held.as_deref().expect("`begin` comes before the first question");
         let reply = wire::respond(snapshot, packet, client, *now, scratch, out);
         counts.count(client.transport, reply.as_ref());
         reply.map(|reply| reply.len)
+    }
+
+    fn respond_all(&self, local: &mut Local, batch: &mut Batch, next: &mut usize, count: usize) {
+        let Local { held, now, group, counts, .. } = local;
+        let snapshot = held.as_deref().expect("`begin` comes before the first question");
+        while *next < count {
+            let first = *next;
+            group.clear();
+            let mut members = 0;
+            while first + members < count {
+                // Whom nobody can answer takes a place all the same: numbers stay in step.
+                let datagram = batch.datagram(first + members);
+                if !group.push(snapshot, datagram.map_or(&[], |d| d.packet)) {
+                    break;
+                }
+                members += 1;
+            }
+            let ahead = group.look_ahead(snapshot);
+            for i in 0..members {
+                *next = first + i + 1;
+                let Some(datagram) = batch.datagram(first + i) else { continue };
+                let client = datagram.from();
+                let (packet, out) = (datagram.packet, datagram.answer);
+                let reply = group.respond(i, &ahead, packet, client, *now, out);
+                counts.count(client.transport, reply.as_ref());
+                if let Some(reply) = reply {
+                    batch.queue(first + i, reply.len);
+                }
+            }
+        }
     }
 
     fn end(&self, local: &mut Local) {

@@ -13,6 +13,7 @@ use std::ptr::{NonNull, null_mut};
 use libc::{c_int, c_uint, c_void};
 
 use crate::base::limits::{UDP_ANSWER_MAX, UDP_BATCH, UDP_QUESTION_MAX};
+use crate::model::question::{Client, Transport};
 
 /// Where answers leave from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,13 @@ pub struct Datagram<'a> {
     pub packet: &'a [u8],
     pub client: IpAddr,
     pub answer: &'a mut [u8],
+}
+
+impl Datagram<'_> {
+    /// Who asks.
+    pub fn from(&self) -> Client {
+        Client { address: self.client, transport: Transport::Udp }
+    }
 }
 
 #[repr(C)]

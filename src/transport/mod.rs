@@ -25,6 +25,7 @@ use crate::model::question::Client;
 
 use admission::Admission;
 pub use admission::TcpLimits;
+use mmsg::Batch;
 
 /// What turns a packet into its answer. The doors are compiled for one of it: nothing on the way of
 /// a question is looked up at run time.
@@ -46,6 +47,37 @@ pub trait Responder: Send + Sync + 'static {
         client: Client,
         out: &mut [u8],
     ) -> Option<usize>;
+
+    /// Answers questions `*next..count` of a batch, in order; `*next` is behind a question as soon as it is being
+    /// answered. A responder may work on several of them side by side.
+    fn respond_all(
+        &self,
+        local: &mut Self::Local,
+        batch: &mut Batch,
+        next: &mut usize,
+        count: usize,
+    ) {
+        self.respond_each(local, batch, next, count);
+    }
+
+    /// The same, each question by itself: `*next` moves on, whatever a question does.
+    fn respond_each(
+        &self,
+        local: &mut Self::Local,
+        batch: &mut Batch,
+        next: &mut usize,
+        count: usize,
+    ) {
+        while *next < count {
+            let at = *next;
+            *next += 1;
+            let Some(datagram) = batch.datagram(at) else { continue };
+            let client = datagram.from();
+            if let Some(length) = self.respond(local, datagram.packet, client, datagram.answer) {
+                batch.queue(at, length);
+            }
+        }
+    }
 
     /// No question came for a while: lets go of the snapshot, so that the old one can be freed.
     fn end(&self, local: &mut Self::Local);

@@ -17,7 +17,6 @@ use tracing::{error, warn};
 
 use crate::base::limits::{UDP_DRAIN_BATCHES, UDP_WAKE_MS};
 use crate::base::time::UnixTime;
-use crate::model::question::{Client, Transport};
 
 use super::mmsg::{Batch, Sent, Source, Wait};
 use super::{Responder, Seldom, Stop, now};
@@ -83,33 +82,26 @@ impl<R: Responder> Worker<R> {
         }
         let now = now();
         let mut next = 0;
+        let mut panicked = false;
         while next < count {
             let answered = catch_unwind(AssertUnwindSafe(|| {
                 self.responder.begin(local, now);
-                self.answer(batch, local, &mut next, count);
+                if panicked {
+                    self.responder.respond_each(local, batch, &mut next, count);
+                } else {
+                    self.responder.respond_all(local, batch, &mut next, count);
+                }
             }));
             if answered.is_err() {
-                // `next` is already behind the question that did it: it alone gets no answer. A
-                // thread that died would leave its share of all questions unanswered for good.
+                // Whoever did it alone gets no answer. A thread that died would leave its share of all questions
+                // unanswered for good.
                 error!("a question made its worker panic; it got no answer");
                 *local = self.responder.local();
+                panicked = true;
             }
         }
         losses.note(batch.send(self.socket.as_fd()), now);
         Ok(count)
-    }
-
-    fn answer(&self, batch: &mut Batch, local: &mut R::Local, next: &mut usize, count: usize) {
-        while *next < count {
-            let at = *next;
-            *next += 1;
-            let Some(datagram) = batch.datagram(at) else { continue };
-            let client = Client { address: datagram.client, transport: Transport::Udp };
-            let answer = self.responder.respond(local, datagram.packet, client, datagram.answer);
-            if let Some(length) = answer {
-                batch.queue(at, length);
-            }
-        }
     }
 }
 

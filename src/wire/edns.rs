@@ -21,6 +21,14 @@ pub struct Edns {
     pub cookie: Option<Cookie>,
 }
 
+impl Edns {
+    /// Whether the answer has options of its own to carry.
+    #[inline]
+    pub fn has_options(&self) -> bool {
+        self.nsid || self.zoneversion || self.keepalive || self.cookie.is_some()
+    }
+}
+
 /// Reads the options of an OPT; `None`: they are malformed.
 pub fn options(mut rdata: &[u8], edns: &mut Edns) -> Option<()> {
     while !rdata.is_empty() {

@@ -1,14 +1,17 @@
 //! Floor 5: octets in, octets out. Every door hands raw messages to `respond`.
 
 pub mod cookie;
+mod direct;
 pub mod edns;
 pub mod encode;
 pub mod parse;
 
 use crate::base::limits;
+use crate::base::limits::GROUP_MAX;
 use crate::base::time::UnixTime;
-use crate::engine;
 use crate::engine::answer::{Answer, Names, Outcome, Rcode};
+use crate::engine::{self, ahead};
+use crate::model::catalog::Zone;
 use crate::model::question::{Client, Transport};
 use crate::model::snapshot::Snapshot;
 use crate::policy::verdict::Denial;
@@ -19,6 +22,19 @@ use parse::{Parse, Query};
 pub struct Scratch {
     query: Query,
     names: Names,
+}
+
+/// Up to [`GROUP_MAX`] messages that are answered side by side.
+pub struct Group {
+    parsed: Box<[(Parse, Query)]>,
+    count: usize,
+    names: Names,
+}
+
+/// What is known of a group before its messages are answered.
+pub struct Ahead<'s> {
+    snapshot: &'s Snapshot,
+    zones: ahead::Zones<'s>,
 }
 
 /// What was sent, for counters.
@@ -44,19 +60,124 @@ pub fn respond(
     out: &mut [u8],
 ) -> Option<Reply> {
     let Scratch { query, names } = scratch;
-    let mut answer = Answer::default();
-    match parse::query(packet, &snapshot.key, query) {
-        Parse::Ignore => return None,
-        Parse::Reject(rcode) => answer.rcode = rcode,
-        Parse::CookieOnly => answer.rcode = cookie_only(snapshot, query, client, now),
-        Parse::Question => {
-            engine::answer(snapshot, &query.question, now, names, &mut answer);
-        }
+    let parse = parse::query(packet, &snapshot.key, query);
+    let zone = match parse {
+        Parse::Question => snapshot.catalog.zone_for(&query.question.name),
+        _ => None,
+    };
+    let message = Message { packet, parse, query, zone, client, now };
+    message.directly(snapshot, out).or_else(|| message.at_length(snapshot, names, out))
+}
+
+/// The same answer without any short way: what the short ways are compared with.
+pub fn respond_at_length(
+    snapshot: &Snapshot,
+    packet: &[u8],
+    client: Client,
+    now: UnixTime,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Option<Reply> {
+    let Scratch { query, names } = scratch;
+    let parse = parse::query(packet, &snapshot.key, query);
+    Message { packet, parse, query, zone: None, client, now }.at_length(snapshot, names, out)
+}
+
+impl Group {
+    /// Forgets the messages before.
+    pub fn clear(&mut self) {
+        self.count = 0;
     }
-    let size = size_max(query, client.transport).min(out.len());
-    let context = encode::Context { snapshot, query, names, client, now };
-    let len = encode::answer(&answer, &context, packet, &mut out[..size])?;
-    Some(Reply { len, rcode: answer.rcode, outcome: answer.outcome, denial: answer.denial })
+
+    /// Takes one more message, and tells whether there was room for it.
+    pub fn push(&mut self, snapshot: &Snapshot, packet: &[u8]) -> bool {
+        let Some((parse, query)) = self.parsed.get_mut(self.count) else { return false };
+        *parse = parse::query(packet, &snapshot.key, query);
+        self.count += 1;
+        true
+    }
+
+    /// Fetches what answering the messages will read.
+    pub fn look_ahead<'s>(&self, snapshot: &'s Snapshot) -> Ahead<'s> {
+        let zones = ahead::look(snapshot, self.count, |i| match &self.parsed[i] {
+            (Parse::Question, query) => Some(&query.question.name),
+            _ => None,
+        });
+        Ahead { snapshot, zones }
+    }
+
+    /// Answers message number `i`, like [`respond`]; it is the one that was pushed.
+    pub fn respond(
+        &mut self,
+        i: usize,
+        ahead: &Ahead<'_>,
+        packet: &[u8],
+        client: Client,
+        now: UnixTime,
+        out: &mut [u8],
+    ) -> Option<Reply> {
+        let Group { parsed, names, .. } = self;
+        let (parse, query) = &parsed[i];
+        let message = Message { packet, parse: *parse, query, zone: ahead.zones[i], client, now };
+        let snapshot = ahead.snapshot;
+        message.directly(snapshot, out).or_else(|| message.at_length(snapshot, names, out))
+    }
+}
+
+impl Default for Group {
+    fn default() -> Group {
+        let parsed = (0..GROUP_MAX).map(|_| (Parse::Ignore, Query::default())).collect();
+        Group { parsed, count: 0, names: Names::default() }
+    }
+}
+
+/// A parsed message and who sent it.
+struct Message<'m, 's> {
+    packet: &'m [u8],
+    parse: Parse,
+    query: &'m Query,
+    /// The zone that encloses the query name, if that is known.
+    zone: Option<&'s Zone>,
+    client: Client,
+    now: UnixTime,
+}
+
+impl<'s> Message<'_, 's> {
+    /// The short way, where it decides.
+    #[inline]
+    fn directly(&self, snapshot: &'s Snapshot, out: &mut [u8]) -> Option<Reply> {
+        let (Parse::Question, Some(zone)) = (self.parse, self.zone) else { return None };
+        if !direct::is_plain(self.query) {
+            return None;
+        }
+        let found = engine::direct::find(zone, &self.query.question, &snapshot.key)?;
+        let size = size_max(self.query, self.client.transport).min(out.len());
+        direct::answer(found, zone, self.query, self.packet, &mut out[..size])
+    }
+
+    /// The walk, for every question.
+    fn at_length(
+        &self,
+        snapshot: &'s Snapshot,
+        names: &mut Names,
+        out: &mut [u8],
+    ) -> Option<Reply> {
+        let Message { packet, query, client, now, .. } = *self;
+        let mut answer = Answer::default();
+        match self.parse {
+            Parse::Ignore => return None,
+            Parse::Reject(rcode) => answer.rcode = rcode,
+            Parse::CookieOnly => answer.rcode = cookie_only(snapshot, query, client, now),
+            Parse::Question => {
+                engine::answer(snapshot, &query.question, self.zone, now, names, &mut answer);
+            }
+        }
+        let size = size_max(query, client.transport).min(out.len());
+        let context = encode::Context { snapshot, query, names, client, now };
+        let len = encode::answer(&answer, &context, packet, &mut out[..size])?;
+        let (rcode, outcome, denial) = (answer.rcode, answer.outcome, answer.denial);
+        Some(Reply { len, rcode, outcome, denial })
+    }
 }
 
 /// Octets an answer may have (RFC 6891 §6.2.3, RFC 9715).
