@@ -145,7 +145,9 @@ where
                 Wish::Reload => world.reload(),
             },
             Ok(()) = world.settings.changed() => {
-                doors.set_tcp_limits(tcp_limits(&world.settings.borrow_and_update()));
+                let server = world.settings.borrow_and_update();
+                doors.set_tcp_limits(tcp_limits(&server));
+                doors.set_nap(server.nap_us);
             }
         }
     }
@@ -191,6 +193,7 @@ fn open(
     let addresses: Vec<_> = bound.doors.iter().map(|door| door.address).collect();
     let answers = Arc::new(Answers { published, counters });
     let doors = Doors::open(bound, tcp_limits(server), &answers).map_err(DaemonError::Thread)?;
+    doors.set_nap(server.nap_us);
     for address in addresses {
         info!(%address, transport = "udp", "listening");
         info!(%address, transport = "tcp", "listening");

@@ -44,6 +44,15 @@ pub const SOCKET_BUFFER: usize = 4 << 20;
 /// Longest a UDP worker sleeps before it looks for the signal to stop and lets go of an old
 /// snapshot, in milliseconds. Also the longest it waits for room to send.
 pub const UDP_WAKE_MS: u64 = 250;
+/// Questions a second from which on a UDP worker may nap: below it, sleeping by the clock was measured
+/// to cost more than the wake-ups it saves.
+pub const NAP_RATE: u32 = 30_000;
+/// Time over which that rate is measured, in milliseconds: longer than a nap, shorter than a burst.
+pub const NAP_WINDOW_MS: u64 = 4;
+/// Questions in a batch that needs no more company: half of [`UDP_BATCH`].
+pub const NAP_BATCH: usize = 32;
+/// Microseconds a config may ask for as longest nap: a client would notice more.
+pub const NAP_MAX_US: u32 = 1000;
 /// TCP connections that wait to be accepted; the kernel gives what `net.core.somaxconn` allows.
 pub const TCP_BACKLOG: i32 = 1024;
 /// The slow clock of TCP connections, in milliseconds: how exactly `tcp_idle` is kept.

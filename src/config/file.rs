@@ -237,7 +237,7 @@ mod tests {
         for key in keys::ALL.iter().flat_map(|table| table.known) {
             assert!(shown(key), "{key}");
         }
-        assert!(!shown("nap_us"));
+        assert!(!shown("nameservers"));
     }
 
     #[test]

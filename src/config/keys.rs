@@ -30,8 +30,9 @@ pub const SERVER: Keys = Keys {
         "tcp_per_address",
         "tcp_idle",
         "public_suffixes",
+        "nap_us",
     ],
-    later: &["nameservers", "nap_us"],
+    later: &["nameservers"],
 };
 
 pub const POLICY: Keys = Keys {

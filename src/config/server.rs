@@ -8,7 +8,9 @@ use super::file::{Reader, put};
 use super::keys;
 use super::settings::{Policy, Server};
 use super::walk::Item;
-use crate::base::limits::{CONNECTIONS_MAX, HOPS_MAX, NSID_MAX, TCP_IDLE_MAX, WORKERS_MAX};
+use crate::base::limits::{
+    CONNECTIONS_MAX, HOPS_MAX, NAP_MAX_US, NSID_MAX, TCP_IDLE_MAX, WORKERS_MAX,
+};
 use crate::base::time::MAX_TTL;
 
 /// What stands for a path.
@@ -39,6 +41,10 @@ impl Reader<'_> {
                 "public_suffixes" => {
                     let path = self.walk.text(&item, PATH).filter(|path| !path.is_empty());
                     server.public_suffixes = path.map(|path| self.folder.join(path));
+                }
+                "nap_us" => {
+                    let micros = self.walk.number(&item, 0..=u64::from(NAP_MAX_US));
+                    put(&mut server.nap_us, micros.map(|n| n as u32));
                 }
                 _ => self.walk.unknown(&item, &keys::SERVER),
             }

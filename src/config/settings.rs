@@ -92,6 +92,8 @@ pub struct Server {
     pub tcp_idle: u16,
     /// A newer Public Suffix List; `None`: the built-in one.
     pub public_suffixes: Option<PathBuf>,
+    /// Most microseconds a busy UDP worker may wait for more questions; 0: never.
+    pub nap_us: u32,
 }
 
 /// `[policy]`.
@@ -220,6 +222,7 @@ impl Default for Server {
             tcp_per_address: 128,
             tcp_idle: 10,
             public_suffixes: None,
+            nap_us: 0,
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod answers;
 mod connection;
 mod desk;
 pub mod mmsg;
+mod nap;
 pub mod privileges;
 pub mod sockets;
 pub mod tcp;
@@ -138,6 +139,7 @@ pub struct Doors {
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
     admission: Arc<Admission>,
+    nap: nap::Longest,
 }
 
 impl Doors {
@@ -148,7 +150,8 @@ impl Doors {
         responder: &Arc<R>,
     ) -> io::Result<Doors> {
         let admission = Admission::new(tcp);
-        let mut doors = Doors { stop: Stop::new(), threads: Vec::new(), admission };
+        let nap = nap::Longest::default();
+        let mut doors = Doors { stop: Stop::new(), threads: Vec::new(), admission, nap };
         let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
         for door in bound.doors {
             for (number, socket) in door.udp.into_iter().enumerate() {
@@ -157,6 +160,7 @@ impl Doors {
                     source: door.source,
                     responder: Arc::clone(responder),
                     stop: doors.stop.clone(),
+                    nap: doors.nap.clone(),
                 };
                 doors.threads.push(worker.start(format!("udp-{number}"))?);
             }
@@ -180,6 +184,11 @@ impl Doors {
     /// Changes what TCP clients may use; connections that are open stay.
     pub fn set_tcp_limits(&self, limits: TcpLimits) {
         self.admission.set(limits);
+    }
+
+    /// From now on a busy UDP worker may wait so long for more questions; 0, as at first: never.
+    pub fn set_nap(&self, micros: u32) {
+        self.nap.set(micros);
     }
 
     /// Answers what has come, then closes. Takes less than a second.

@@ -19,6 +19,7 @@ use crate::base::limits::{UDP_DRAIN_BATCHES, UDP_WAKE_MS};
 use crate::base::time::UnixTime;
 
 use super::mmsg::{Batch, Sent, Source, Wait};
+use super::nap::{Longest, Naps};
 use super::{Responder, Seldom, Stop, now};
 
 /// One socket and the thread that serves it.
@@ -27,6 +28,7 @@ pub struct Worker<R> {
     pub source: Source,
     pub responder: Arc<R>,
     pub stop: Stop,
+    pub nap: Longest,
 }
 
 /// Answers the kernel refused and that no warning has told of yet.
@@ -47,10 +49,13 @@ impl<R: Responder> Worker<R> {
         let mut batch = Batch::new(self.source);
         let mut local = self.responder.local();
         let mut losses = Losses::default();
+        let mut naps = Naps::new(self.nap.clone());
+        let mut wait = Wait::ForOne;
         while !self.stop.is_set() {
-            match self.serve(&mut batch, &mut local, &mut losses, Wait::ForOne) {
+            match self.serve(&mut batch, &mut local, &mut losses, wait) {
+                Ok(0) if wait == Wait::No => wait = Wait::ForOne,
                 Ok(0) => self.responder.end(&mut local),
-                Ok(_) => {}
+                Ok(count) => wait = naps.after(count),
                 Err(error) => {
                     // Nothing known makes a bound socket fail; should it, the log shows it four
                     // times a second, and the core is not burnt.

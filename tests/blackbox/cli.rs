@@ -199,7 +199,7 @@ fn wrong_configs_are_errors() {
         ("", "[api]\nlisten = \"127.0.0.1:8053\"\n"),
         ("", "[block_page]\nlisten = \"127.0.0.1:8080\"\n"),
         ("", "[zones.\"a.test\"]\ntype = \"partial\"\n"),
-        ("nap_us = 50", ""),
+        ("nap_us = 1001", ""),
         ("nameservers = [\"ns1.example\"]", ""),
         ("", "[hostnames]\nlabel_prefix = \"_x\"\n"),
         ("", "[accounts.acct]\nip_prefixes = [\"192.0.2.0/24\"]\n"),
