@@ -92,3 +92,15 @@ pub const UPSTREAMS_MAX: usize = 16;
 pub const DEADLINE_MS: std::ops::RangeInclusive<u32> = 10..=10_000;
 /// Seconds that `flatten.stale` may be: 30 days. RFC 8767 §5 speaks of one to three.
 pub const STALE_MAX: u32 = 30 * 86_400;
+/// TTL of what is served although it expired, in seconds (RFC 8767 §4).
+pub const STALE_TTL: u32 = 30;
+/// Questions handed to the waiting room and not looked at yet: some 100 ms of a busy server's misses.
+pub const WAITING_INBOX: usize = 8192;
+/// Questions that wait for the outside, in all: 20 000 a second for the default deadline, twice.
+pub const WAITING_MAX: usize = 65_536;
+/// Questions that wait for the targets of one account: a quarter, so that no tenant takes the room.
+pub const WAITING_PER_ACCOUNT: usize = WAITING_MAX / 4;
+/// Questions of one TCP connection that may wait for the outside at the same time.
+pub const WAITING_PER_CONNECTION: usize = 64;
+/// Longest the waiting room sleeps, in milliseconds.
+pub const WAITING_WAKE_MS: u64 = 250;

@@ -74,7 +74,9 @@ impl Walked<'_, '_> {
         let last = self.chain.hops.len();
         let end = self.text(last);
         let (code, message, help) = match self.chain.ending {
-            Ending::Denied(edge) => return Some(self.denied(place, edge.owner, edge.denial.reason)),
+            Ending::Denied(edge) => {
+                return Some(self.denied(place, edge.owner, edge.denial.reason));
+            }
             Ending::Loop => (
                 "cname-loop",
                 format!("{first} leads in a circle: {end} points back to a name of the chain"),
@@ -87,7 +89,10 @@ impl Walked<'_, '_> {
             ),
             Ending::NxDomain if last > 0 => (
                 "dangling-target",
-                format!("{first} leads to {end}, which does not exist in zone {}", self.apex_of(last)),
+                format!(
+                    "{first} leads to {end}, which does not exist in zone {}",
+                    self.apex_of(last)
+                ),
                 format!("add {end} to zone {}, or correct the target", self.apex_of(last)),
             ),
             Ending::NoData(None) if last > 0 => return None,
@@ -100,11 +105,6 @@ impl Walked<'_, '_> {
                 "target-not-ready",
                 format!("{first} leads to {end}, whose zone {} did not load", self.apex_of(last)),
                 format!("repair zone {}", self.apex_of(last)),
-            ),
-            Ending::LeavesUs if self.chain.alias.is_some() => (
-                "alias-outside",
-                format!("the alias {first} leads to {end}, outside this server: it cannot be flattened"),
-                "no upstream resolver can be configured in this version: such an alias is answered SERVFAIL".into(),
             ),
             _ => return self.reported(place),
         };

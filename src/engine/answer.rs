@@ -3,6 +3,7 @@
 use arrayvec::ArrayVec;
 use std::net::IpAddr;
 
+use crate::base::id::AccountId;
 use crate::base::limits::HOPS_MAX;
 use crate::base::name_buf::NameBuf;
 use crate::model::catalog::Zone;
@@ -31,12 +32,15 @@ pub enum Rcode {
 #[repr(u16)]
 pub enum EdeCode {
     Other = 0,
+    StaleAnswer = 3,
+    DnssecBogus = 6,
     NotReady = 14,
     Blocked = 15,
     Prohibited = 18,
     NotAuthoritative = 20,
     NotSupported = 21,
     NoReachableAuthority = 22,
+    NetworkError = 23,
 }
 
 /// The text that goes with an extended error; written out only when it is sent.
@@ -68,6 +72,8 @@ pub enum Section {
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'s> {
     Stored(RrSet<'s>),
+    /// Addresses that stand for an alias: stored, and in an order that may change from answer to answer.
+    Flattened(RrSet<'s>),
     /// A CNAME made from a DNAME (RFC 6672 §3.1): owner is the item's, target the next name of the chain.
     Synthesised {
         ttl: u32,
@@ -101,6 +107,15 @@ pub struct Item<'s> {
     pub leads_on: bool,
 }
 
+/// What has to be known from outside before a question can be answered as well as it could be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Need {
+    /// Number of the name in the chain; the type is the question's.
+    pub name: u8,
+    /// Whose zone leads there.
+    pub account: AccountId,
+}
+
 /// Items an answer can have: ten hops, each a DNAME and its CNAME; the last RRset; SOA or NS, and glue.
 pub const ITEMS_MAX: usize = 2 * HOPS_MAX + 4;
 
@@ -116,8 +131,12 @@ pub enum Outcome {
     Referral,
     /// A chain that ends outside the server.
     LeavesUs,
-    /// An alias whose target lies outside.
-    NoUpstream,
+    /// An alias, answered with what the outside said.
+    Flattened,
+    /// The same, although it expired.
+    Stale,
+    /// An alias, and nothing that can be used is known from outside.
+    OutsideFailed,
     NoZone,
     Unready,
     Loop,
@@ -137,6 +156,8 @@ pub struct Answer<'s> {
     /// The zone of the query name, for ZONEVERSION (RFC 9660); `None` where it must not be told.
     pub zone: Option<&'s Zone>,
     pub outcome: Outcome,
+    /// The answer is the best that can be said now; the outside may know a better one.
+    pub needs: Option<Need>,
     /// The denied edge: of a denied answer, or one that `on_violation = "report"` let pass.
     pub denial: Option<Denial>,
     /// Some edge of the chain crossed (by a grant, or reported).
@@ -156,6 +177,11 @@ impl Names {
     /// Name number `i` of the chain, counted from 1 (the query name is number 0 and not here).
     pub fn at(&self, i: usize) -> &NameBuf {
         &self.0[i - 1]
+    }
+
+    /// Name number `i` of the chain that begins with `first`.
+    pub fn of<'n>(&'n self, first: &'n NameBuf, i: usize) -> &'n NameBuf {
+        if i == 0 { first } else { self.at(i) }
     }
 
     /// Name number `i` to read and the one after it to write; `first` is the query name, number 0.

@@ -2,11 +2,12 @@
 
 use crate::base::rtype;
 use crate::engine::answer::{
-    Answer, Body, Ede, EdeCode, EdeText, Item, Names, Outcome, Rcode, Section,
+    Answer, Body, Ede, EdeCode, EdeText, Item, Names, Need, Outcome, Rcode, Section,
 };
 use crate::engine::deny;
 use crate::engine::follow::{Chain, Ending, Link};
 use crate::model::catalog::Zone;
+use crate::model::flattened::{self, FailureKind};
 use crate::model::question::Question;
 use crate::model::snapshot::Snapshot;
 use crate::model::zone::Node;
@@ -37,6 +38,7 @@ pub fn compose<'s>(walked: &Walked<'_, 's>, answer: &mut Answer<'s>) {
     answer.denial = chain.reported;
     answer.crossed = chain.crossed;
     answer.zone = walked.first_zone();
+    answer.needs = chain.needs.map(|(name, zone)| Need { name: name as u8, account: zone.account });
     match chain.ending {
         Ending::Denied(edge) => return deny::deny(walked, &edge, answer),
         Ending::Loop => {
@@ -86,12 +88,14 @@ fn fail(answer: &mut Answer<'_>, outcome: Outcome, code: EdeCode, text: EdeText)
 /// The CNAMEs and DNAMEs of the first `count` hops.
 fn shown_hops<'s>(walked: &Walked<'_, 's>, count: usize, answer: &mut Answer<'s>) {
     for (i, hop) in walked.chain.hops.iter().take(count).enumerate() {
+        // Hops outside are hidden, as is everything behind an alias.
+        let Some(set) = hop.link.rrset() else { continue };
         let item = Item {
             section: Section::Answer,
             hop: i as u8,
             owner_len: walked.name_len(i) as u8,
             zone: Some(&hop.zone.data),
-            body: Body::Stored(hop.link.rrset()),
+            body: Body::Stored(set),
             ttl_cap: u32::MAX,
             leads_on: true,
         };
@@ -189,33 +193,78 @@ fn referral<'s>(zone: Option<&'s Zone>, hop: usize, cut: Node<'s>, answer: &mut 
 /// Addresses at the end of a hidden chain, owned by the alias (SPEC §4.1).
 fn flattened<'s>(walked: &Walked<'_, 's>, alias: usize, answer: &mut Answer<'s>) {
     let chain = walked.chain;
+    let outside = chain.stale || matches!(chain.ending, Ending::Outside(_));
+    answer.outcome = match (chain.stale, outside) {
+        (true, _) => Outcome::Stale,
+        (_, true) => Outcome::Flattened,
+        _ => Outcome::Answered,
+    };
+    let set = match chain.ending {
+        Ending::Data(set) => Some(set),
+        Ending::Outside(known) => {
+            (known.entry().outcome == flattened::Outcome::Addresses).then(|| known.addresses())
+        }
+        Ending::NoData(_) | Ending::NxDomain | Ending::NameTooLong => None,
+        Ending::Failed(kind) => return outside_failed(kind, answer),
+        _ => return outside_failed(FailureKind::Garbage, answer),
+    };
     shown_hops(walked, alias, answer);
     let alias_zone = chain.hops.get(alias).map(|h| h.zone).or(chain.zone);
-    match chain.ending {
-        Ending::Data(set) => {
-            answer.outcome = Outcome::Answered;
-            answer.items.push(Item {
-                section: Section::Answer,
-                hop: alias as u8,
-                owner_len: walked.name_len(alias) as u8,
-                zone: alias_zone.map(|z| &z.data),
-                body: Body::Stored(set),
-                ttl_cap: chain.hidden_ttl,
-                leads_on: false,
-            });
-        }
-        // The target's RCODE never becomes the owner's: the owner exists.
-        Ending::NoData(_) | Ending::NxDomain | Ending::NameTooLong => {
-            answer.outcome = Outcome::NoData;
-            push_soa(alias_zone, alias, chain.hidden_ttl, answer);
-            let text = EdeText::Plain("the alias's target has no such addresses");
-            answer.ede = Some(Ede { code: EdeCode::Other, text });
-        }
-        _ => {
-            answer.items.clear();
-            answer.authoritative = false;
-            let text = EdeText::Plain("no upstream resolver configured");
-            fail(answer, Outcome::NoUpstream, EdeCode::NoReachableAuthority, text);
-        }
+    if chain.stale {
+        answer.ede = Some(Ede { code: EdeCode::StaleAnswer, text: EdeText::None });
     }
+    let Some(set) = set else {
+        // The target's RCODE never becomes the owner's: the owner exists.
+        if answer.outcome == Outcome::Answered {
+            answer.outcome = Outcome::NoData;
+        }
+        push_soa(alias_zone, alias, chain.hidden_ttl, answer);
+        let code = if chain.stale { EdeCode::StaleAnswer } else { EdeCode::Other };
+        answer.ede = Some(Ede { code, text: EdeText::Plain(no_addresses(chain)) });
+        return;
+    };
+    answer.items.push(Item {
+        section: Section::Answer,
+        hop: alias as u8,
+        owner_len: walked.name_len(alias) as u8,
+        zone: alias_zone.map(|z| &z.data),
+        body: Body::Flattened(set),
+        ttl_cap: chain.hidden_ttl,
+        leads_on: false,
+    });
+}
+
+/// Why there is nothing to copy.
+fn no_addresses(chain: &Chain<'_>) -> &'static str {
+    match chain.ending {
+        Ending::Outside(known) if known.entry().dropped > 0 => {
+            "the alias's target has special-purpose addresses only"
+        }
+        _ => "the alias's target has no such addresses",
+    }
+}
+
+/// Neither a fresh nor a stale answer from outside. The target's RCODE is not shown.
+fn outside_failed(kind: FailureKind, answer: &mut Answer<'_>) {
+    let code = match kind.ede() {
+        6 => EdeCode::DnssecBogus,
+        22 => EdeCode::NoReachableAuthority,
+        23 => EdeCode::NetworkError,
+        _ => EdeCode::Other,
+    };
+    let text = match kind {
+        FailureKind::NoUpstream => "no resolver for the alias's target",
+        FailureKind::Timeout => "no answer about the alias's target in time",
+        FailureKind::Network => "no resolver can be reached for the alias's target",
+        FailureKind::ServFail => "resolvers fail on the alias's target",
+        FailureKind::Refused => "resolvers refuse the alias's target",
+        FailureKind::Bogus => "the alias's target fails DNSSEC validation",
+        FailureKind::Loop => "CNAME loop behind the alias",
+        FailureKind::TooLong => "CNAME chain too long behind the alias",
+        FailureKind::Garbage => "no usable answer about the alias's target",
+        FailureKind::Busy => "too many look-ups are waiting",
+    };
+    answer.items.clear();
+    answer.authoritative = false;
+    fail(answer, Outcome::OutsideFailed, code, EdeText::Plain(text));
 }

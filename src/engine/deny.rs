@@ -16,7 +16,7 @@ use crate::policy::verdict::Reason;
 pub fn deny<'s>(walked: &Walked<'_, 's>, edge: &DeniedEdge<'s>, answer: &mut Answer<'s>) {
     let first = walked.first_zone();
     let own = first.is_some_and(|z| z.account == edge.zone.account);
-    let text = EdeText::Denied(own.then_some((edge.owner as u8, edge.owner as u8 + 1)));
+    let text = EdeText::Denied(own.then_some((edge.owner as u8, edge.target as u8)));
     answer.items.clear();
     answer.outcome = Outcome::Denied;
     answer.denial = Some(edge.denial);

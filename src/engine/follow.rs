@@ -2,14 +2,17 @@
 
 use arrayvec::ArrayVec;
 
-use crate::base::limits::HOPS_MAX;
+use crate::base::limits::{HOPS_MAX, STALE_TTL};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
 use crate::base::time::UnixTime;
 use crate::engine::answer::Names;
+use crate::engine::flatten::Exit;
 use crate::engine::lookup::{self, Found};
 use crate::model::catalog::Zone;
+use crate::model::flattened::FailureKind;
 use crate::model::grant::Grants;
+use crate::model::outside::Known;
 use crate::model::question::Question;
 use crate::model::settings::{FlattenMode, OnViolation};
 use crate::model::snapshot::Snapshot;
@@ -30,18 +33,22 @@ pub enum Link<'s> {
     },
     /// Followed without being shown.
     Alias(RrSet<'s>),
+    /// From a name outside back to one inside, as the outside said.
+    Outside(&'s Known),
 }
 
 impl<'s> Link<'s> {
-    pub fn rrset(&self) -> RrSet<'s> {
+    /// The record that leads on, if it is one of ours.
+    pub fn rrset(&self) -> Option<RrSet<'s>> {
         match *self {
-            Link::Cname(set) | Link::Alias(set) | Link::Dname { set, .. } => set,
+            Link::Cname(set) | Link::Alias(set) | Link::Dname { set, .. } => Some(set),
+            Link::Outside(_) => None,
         }
     }
 
-    fn edge_kind(&self) -> EdgeKind {
+    pub(super) fn edge_kind(&self) -> EdgeKind {
         match *self {
-            Link::Cname(_) => EdgeKind::Cname,
+            Link::Cname(_) | Link::Outside(_) => EdgeKind::Cname,
             Link::Alias(_) => EdgeKind::Alias,
             Link::Dname { owner_labels, .. } => EdgeKind::Dname { owner_labels },
         }
@@ -57,10 +64,12 @@ pub struct Hop<'s> {
     pub verdict: Verdict,
 }
 
-/// The edge that ended a walk: from name number `owner` to number `owner + 1`.
+/// The edge that ended a walk. Owner and target are numbers of names; one follows the other, unless names outside lie
+/// between them.
 #[derive(Clone, Copy)]
 pub struct DeniedEdge<'s> {
     pub owner: usize,
+    pub target: usize,
     pub zone: &'s Zone,
     pub kind: EdgeKind,
     pub denial: Denial,
@@ -88,6 +97,10 @@ pub enum Ending<'s> {
     NameTooLong,
     /// The last hop's synthesised CNAME is the answer.
     Synthesised,
+    /// What the outside said about the last name: addresses, or that there are none.
+    Outside(&'s Known),
+    /// Nothing that can be used is known from outside about the last name.
+    Failed(FailureKind),
     Denied(DeniedEdge<'s>),
 }
 
@@ -109,6 +122,25 @@ pub struct Chain<'s> {
     pub last_verdict: Verdict,
     /// The RRset whose edge was judged last.
     pub judged: Option<RrSet<'s>>,
+    /// The first name of which the outside should be asked, and the zone that leads there: nothing is known of it, or
+    /// what is known is expired. The chain is the best that can be said without.
+    pub needs: Option<(usize, &'s Zone)>,
+    /// Something expired was used.
+    pub stale: bool,
+}
+
+impl<'s> Chain<'s> {
+    /// Notes that the outside should be asked about name number `i`.
+    pub(super) fn ask(&mut self, i: usize, zone: &'s Zone) {
+        self.needs.get_or_insert((i, zone));
+    }
+
+    //= RFC 8767 §4: stale data has a TTL of 30 seconds
+    /// Notes that something expired is used.
+    pub(super) fn take_stale(&mut self) {
+        self.stale = true;
+        self.hidden_ttl = self.hidden_ttl.min(STALE_TTL);
+    }
 }
 
 /// Walks from the query name. `names` receives the names behind it.
@@ -129,6 +161,8 @@ pub fn walk<'s>(
         reported: None,
         last_verdict: Verdict::Inside,
         judged: None,
+        needs: None,
+        stale: false,
     };
     let mut walk = Walk { snapshot, question, first, now, names, chain, alias_inside: true };
     loop {
@@ -139,22 +173,22 @@ pub fn walk<'s>(
     }
 }
 
-struct Walk<'s, 'q> {
-    snapshot: &'s Snapshot,
-    question: &'q Question,
+pub(super) struct Walk<'s, 'q> {
+    pub(super) snapshot: &'s Snapshot,
+    pub(super) question: &'q Question,
     /// Zone of the query name, if known.
     first: Option<&'s Zone>,
-    now: UnixTime,
-    names: &'q mut Names,
-    chain: Chain<'s>,
+    pub(super) now: UnixTime,
+    pub(super) names: &'q mut Names,
+    pub(super) chain: Chain<'s>,
     /// Since the alias the chain has not left the alias's account.
     alias_inside: bool,
 }
 
-type Step<'s> = Result<(), Ending<'s>>;
+pub(super) type Step<'s> = Result<(), Ending<'s>>;
 
 impl<'s> Walk<'s, '_> {
-    fn name(&self, i: usize) -> &NameBuf {
+    pub(super) fn name(&self, i: usize) -> &NameBuf {
         name_of(self.question, self.names, i)
     }
 
@@ -165,7 +199,7 @@ impl<'s> Walk<'s, '_> {
         let qtype = self.question.qtype;
         let known = self.first.take();
         let Some(zone) = known.or_else(|| self.snapshot.catalog.zone_for(name)) else {
-            return Err(if i == 0 { Ending::NoZone } else { Ending::LeavesUs });
+            return self.leave();
         };
         if qtype == rtype::DS && zone.data.apex_labels() == name.labels() && name.labels() > 0 {
             let parent = self.snapshot.catalog.zone_for_suffix(name, name.labels() - 1);
@@ -182,6 +216,10 @@ impl<'s> Walk<'s, '_> {
             //= RFC 4035 §3.1.4.1: the DS of a delegation is the parent's own data
             Found::Cut(node) if qtype == rtype::DS && node.owner_len() == name.wire_len() => {
                 self.at_node(zone, node)
+            }
+            // Delegated to nameservers elsewhere: the name belongs to the zone all the same.
+            Found::Cut(_) if self.chain.alias.is_some() => {
+                self.outside(Exit { owner: i, zone, kind: EdgeKind::Cname })
             }
             Found::Cut(node) => Err(Ending::Cut(node)),
             Found::Dname(node) => self.at_dname(zone, node),
@@ -299,14 +337,19 @@ impl<'s> Walk<'s, '_> {
 
     /// Judges the edge from the current name to the next one, which is in `names`.
     fn judge_next(&self, zone: &'s Zone, kind: EdgeKind) -> Verdict {
-        let i = self.chain.hops.len();
+        let owner = self.chain.hops.len();
+        self.judge(Exit { owner, zone, kind }, owner + 1)
+    }
+
+    /// Judges the edge to name number `target`, which is in `names`.
+    pub(super) fn judge(&self, from: Exit<'s>, target: usize) -> Verdict {
         let hidden = self.chain.alias.filter(|_| self.alias_inside);
         let edge = Edge {
-            owner: self.name(i),
-            owner_zone: zone,
-            kind,
+            owner: self.name(from.owner),
+            owner_zone: from.zone,
+            kind: from.kind,
             alias: hidden.map(|a| self.name(a)),
-            target_zone: self.snapshot.catalog.zone_for(self.names.at(i + 1)),
+            target_zone: self.snapshot.catalog.zone_for(self.names.at(target)),
         };
         let grants = Grants {
             table: &self.snapshot.grants,
@@ -317,7 +360,8 @@ impl<'s> Walk<'s, '_> {
     }
 
     /// Takes a verdict into the chain: a denial ends it unless the owner's zone only reports.
-    fn enforce(&mut self, zone: &'s Zone, kind: EdgeKind, verdict: Verdict) -> Step<'s> {
+    pub(super) fn enforce(&mut self, from: Exit<'s>, target: usize, verdict: Verdict) -> Step<'s> {
+        let Exit { owner, zone, kind } = from;
         match verdict {
             Verdict::Inside => Ok(()),
             Verdict::Allow(_) => {
@@ -330,8 +374,7 @@ impl<'s> Walk<'s, '_> {
                 Ok(())
             }
             Verdict::Deny(denial) => {
-                let owner = self.chain.hops.len();
-                Err(Ending::Denied(DeniedEdge { owner, zone, kind, denial }))
+                Err(Ending::Denied(DeniedEdge { owner, target, zone, kind, denial }))
             }
         }
     }
@@ -341,7 +384,12 @@ impl<'s> Walk<'s, '_> {
         if !matches!(verdict, Verdict::Inside) {
             self.chain.last_verdict = verdict;
         }
-        self.enforce(zone, kind, verdict)
+        self.enforce_next(zone, kind, verdict)
+    }
+
+    fn enforce_next(&mut self, zone: &'s Zone, kind: EdgeKind, verdict: Verdict) -> Step<'s> {
+        let owner = self.chain.hops.len();
+        self.enforce(Exit { owner, zone, kind }, owner + 1, verdict)
     }
 
     fn follow(&mut self, zone: &'s Zone, link: Link<'s>) -> Step<'s> {
@@ -349,11 +397,11 @@ impl<'s> Walk<'s, '_> {
         if matches!(link, Link::Alias(_)) && self.chain.alias.is_none() {
             self.chain.alias = Some(i);
         }
-        if !self.take_target(zone, link.rrset()) {
+        if link.rrset().is_none_or(|set| !self.take_target(zone, set)) {
             // Data in a zone block is checked; without a target there is nothing to follow.
             return Err(Ending::NoData(None));
         }
-        self.push(zone, link)
+        self.judge_and_push(zone, link)
     }
 
     //= RFC 6672 §3.2: the owner's suffix is replaced by the target
@@ -375,12 +423,12 @@ impl<'s> Walk<'s, '_> {
         let front = name.relative(name.labels(), owner_len);
         let target = next.clone();
         if next.set_joined(front, &target, target.labels(), &self.snapshot.key).is_err() {
-            self.enforce(zone, kind, own)?;
+            self.enforce_next(zone, kind, own)?;
             let link = Link::Dname { set, owner_labels, withheld };
             self.chain.hops.try_push(Hop { zone, link, verdict: own }).ok();
             return Err(Ending::NameTooLong);
         }
-        self.push(zone, Link::Dname { set, owner_labels, withheld })?;
+        self.judge_and_push(zone, Link::Dname { set, owner_labels, withheld })?;
         // The synthesised CNAME is what was asked for. Nothing lies beside it that RRSIG or NSEC could mean.
         match self.question.qtype {
             rtype::CNAME | rtype::ANY => Err(Ending::Synthesised),
@@ -398,12 +446,17 @@ impl<'s> Walk<'s, '_> {
             && self.snapshot.catalog.has_foreign_beneath(next, zone.account)
     }
 
-    /// Judges the edge to the next name, then looks for loop and limit, then goes there.
-    fn push(&mut self, zone: &'s Zone, link: Link<'s>) -> Step<'s> {
-        let i = self.chain.hops.len();
+    /// Judges the edge to the next name, then goes there.
+    fn judge_and_push(&mut self, zone: &'s Zone, link: Link<'s>) -> Step<'s> {
         let kind = link.edge_kind();
         let verdict = self.judge_next(zone, kind);
-        self.enforce(zone, kind, verdict)?;
+        self.enforce_next(zone, kind, verdict)?;
+        self.push(Hop { zone, link, verdict })
+    }
+
+    /// Looks for loop and limit, then goes to the next name. The edge there was judged.
+    pub(super) fn push(&mut self, hop: Hop<'s>) -> Step<'s> {
+        let i = self.chain.hops.len();
         let next = self.names.at(i + 1);
         if (0..=i).any(|k| same(self.name(k), next)) {
             return Err(Ending::Loop);
@@ -412,13 +465,11 @@ impl<'s> Walk<'s, '_> {
             return Err(Ending::TooLong);
         }
         if self.chain.alias.is_some() {
-            self.chain.hidden_ttl = self.chain.hidden_ttl.min(link.rrset().ttl);
-            self.alias_inside &= verdict == Verdict::Inside;
+            let ttl = hop.link.rrset().map_or(u32::MAX, |set| set.ttl);
+            self.chain.hidden_ttl = self.chain.hidden_ttl.min(ttl);
+            self.alias_inside &= hop.verdict == Verdict::Inside;
         }
-        match self.chain.hops.try_push(Hop { zone, link, verdict }) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Ending::TooLong),
-        }
+        self.chain.hops.try_push(hop).map_err(|_| Ending::TooLong)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod compose;
 pub mod deny;
 pub mod direct;
+mod flatten;
 pub mod follow;
 pub mod lookup;
 

@@ -185,13 +185,14 @@ impl<'s> View<'_, 's> {
             Link::Cname(_) => "CNAME".to_owned(),
             Link::Dname { .. } => "DNAME".to_owned(),
             Link::Alias(set) => format!("{} (flattened)", rdata::type_text(set.rtype)),
+            Link::Outside(_) => "CNAME (outside)".to_owned(),
         };
         let target = self.text(i + 1);
         Step {
             name: self.text(i),
             zone: Some(apex(hop.zone)),
             account: Some(self.account(hop.zone)),
-            record: Some(Record { rtype, ttl: hop.link.rrset().ttl, target }),
+            record: Some(Record { rtype, ttl: hop.link.rrset().map_or(0, |set| set.ttl), target }),
             edge: Some(self.edge(i, hop.verdict)),
             hidden: self.chain.alias.is_some_and(|a| i >= a),
         }
@@ -266,6 +267,8 @@ impl<'s> View<'_, 's> {
                 ("too-long", format!("{name} would lead beyond {hops} hops"))
             }
             Ending::NameTooLong => ("name-too-long", format!("the DNAME makes {name} too long")),
+            Ending::Outside(_) => ("outside", format!("the outside answered for {name}")),
+            Ending::Failed(kind) => ("failed", format!("{name}: {}", kind.word())),
             Ending::Denied(_) => ("denied", format!("the edge from {name} is not allowed")),
         };
         Stop { kind, detail }
@@ -294,7 +297,7 @@ impl<'s> View<'_, 's> {
             }
             _ => self.text(edge.owner),
         };
-        let Some(target) = self.owner_of(edge.owner + 1) else { return Vec::new() };
+        let Some(target) = self.owner_of(edge.target) else { return Vec::new() };
         let (zone, to) = (apex(target), self.account(target));
         let from = self.account(edge.zone);
         let mut advice = vec![

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod flattened;
 pub mod grant;
+pub mod outside;
 pub mod question;
 pub mod settings;
 pub mod snapshot;

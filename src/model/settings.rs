@@ -55,11 +55,19 @@ pub struct Rules {
     pub sinkhole: Vec<IpAddr>,
     /// Seconds.
     pub sinkhole_ttl: u32,
+    /// The order of flattened addresses changes from answer to answer.
+    pub rotate: bool,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { max_hops: 10, crossing_ttl: 300, sinkhole: Vec::new(), sinkhole_ttl: 60 }
+        Rules {
+            max_hops: 10,
+            crossing_ttl: 300,
+            sinkhole: Vec::new(),
+            sinkhole_ttl: 60,
+            rotate: false,
+        }
     }
 }
 

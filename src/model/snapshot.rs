@@ -4,6 +4,7 @@ use crate::base::hash::HashKey;
 use crate::base::id::Generation;
 use crate::model::catalog::Catalog;
 use crate::model::grant::{GrantTable, Trusts};
+use crate::model::outside::Outside;
 use crate::model::settings::{Identity, Rules};
 
 /// One state of the world. The publisher makes the next one by cloning (which shares) and changing its clone.
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub catalog: Catalog,
     pub grants: GrantTable,
     pub trusts: Trusts,
+    /// What is known of targets outside.
+    pub outside: Outside,
     pub rules: Rules,
     pub identity: Identity,
 }
@@ -27,6 +30,7 @@ impl Snapshot {
             catalog: Catalog::new(key),
             grants: GrantTable::default(),
             trusts: Trusts::default(),
+            outside: Outside::default(),
             rules: Rules::default(),
             identity: Identity::default(),
         }

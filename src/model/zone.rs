@@ -86,6 +86,11 @@ impl std::fmt::Debug for ZoneData {
 }
 
 impl<'z> RrSet<'z> {
+    /// A set whose rdata holds no names, from RRs with owner `C0 0C`.
+    pub fn without_names(rtype: RType, count: u16, ttl: u32, wire: &'z [u8]) -> RrSet<'z> {
+        RrSet { rtype, count, ttl, wire, fixups: &[] }
+    }
+
     /// Offsets in `wire` where `C0 00` stands for the apex.
     pub fn placeholders(&self) -> impl Iterator<Item = usize> + 'z {
         self.fixups.chunks_exact(2).map(|c| usize::from(u16::from_le_bytes([c[0], c[1]])))

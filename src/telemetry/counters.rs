@@ -116,8 +116,13 @@ mod tests {
     fn sums_over_workers() {
         let counters = Counters::default();
         let (a, b) = (counters.worker(), counters.worker());
-        let reply =
-            Reply { len: 20, rcode: Rcode::NoError, outcome: Outcome::Answered, denial: None };
+        let reply = Reply {
+            len: 20,
+            rcode: Rcode::NoError,
+            outcome: Outcome::Answered,
+            denial: None,
+            needs: None,
+        };
         a.count(Transport::Udp, Some(&reply));
         b.count(Transport::Tcp, Some(&reply));
         b.count(Transport::Udp, None);

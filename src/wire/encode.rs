@@ -32,11 +32,13 @@ pub struct Context<'a> {
     pub names: &'a Names,
     pub client: Client,
     pub now: UnixTime,
+    /// The message's id: with `flatten.rotate` it chooses the first of several addresses.
+    pub turn: u16,
 }
 
 impl Context<'_> {
     fn name(&self, i: usize) -> &NameBuf {
-        if i == 0 { &self.query.question.name } else { self.names.at(i) }
+        self.names.of(&self.query.question.name, i)
     }
 }
 
@@ -160,6 +162,7 @@ impl Encoder<'_, '_, '_> {
         let start = self.w.len;
         let written = match item.body {
             Body::Stored(set) => self.stored(item, set),
+            Body::Flattened(set) => self.flattened(item, set),
             Body::Synthesised { ttl } => self.synthesised(item, ttl),
             Body::Sinkhole { addresses, v6, ttl } => self.sinkhole(addresses, v6, ttl),
             Body::Glue { ns } => self.glue(item, ns),
@@ -211,6 +214,19 @@ impl Encoder<'_, '_, '_> {
             self.lead_on(hop, start + RR_HEAD, set, apex);
         }
         Ok(set.count)
+    }
+
+    /// Addresses for an alias: as stored, or beginning with another one from question to question.
+    fn flattened(&mut self, item: &Item<'_>, set: RrSet<'_>) -> Result<u16, Full> {
+        let start = self.w.len;
+        let count = self.stored(item, set)?;
+        if self.context.snapshot.rules.rotate && count > 1 {
+            // Records of one family have one length. What the client drew at random turns them.
+            let written = &mut self.w.out[start..self.w.len];
+            let turn = usize::from(self.context.turn) % usize::from(count);
+            written.rotate_left(written.len() / usize::from(count) * turn);
+        }
+        Ok(count)
     }
 
     /// Notes where the next name of the chain stands: in the rdata written at `at`.

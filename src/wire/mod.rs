@@ -9,9 +9,10 @@ pub mod parse;
 use crate::base::limits;
 use crate::base::limits::GROUP_MAX;
 use crate::base::time::UnixTime;
-use crate::engine::answer::{Answer, Names, Outcome, Rcode};
+use crate::engine::answer::{Answer, Names, Need, Outcome, Rcode};
 use crate::engine::{self, ahead};
 use crate::model::catalog::Zone;
+use crate::model::flattened::Key;
 use crate::model::question::{Client, Transport};
 use crate::model::snapshot::Snapshot;
 use crate::policy::verdict::Denial;
@@ -46,6 +47,17 @@ pub struct Reply {
     pub outcome: Outcome,
     /// The denied edge, also one that was only reported.
     pub denial: Option<Denial>,
+    /// What the outside should be asked for a better answer than this one.
+    pub needs: Option<Need>,
+}
+
+impl Scratch {
+    /// What `needs` of the last reply means.
+    pub fn key(&self, need: Need) -> Key {
+        let question = &self.query.question;
+        let target = self.names.of(&question.name, need.name.into()).to_name();
+        Key { target, rtype: question.qtype }
+    }
 }
 
 /// Answers one message into `out`. `None`: say nothing (too short, a response, or `out` cannot hold a header).
@@ -173,10 +185,11 @@ impl<'s> Message<'_, 's> {
             }
         }
         let size = size_max(query, client.transport).min(out.len());
-        let context = encode::Context { snapshot, query, names, client, now };
+        let turn = u16::from_be_bytes([packet[0], packet[1]]);
+        let context = encode::Context { snapshot, query, names, client, now, turn };
         let len = encode::answer(&answer, &context, packet, &mut out[..size])?;
-        let (rcode, outcome, denial) = (answer.rcode, answer.outcome, answer.denial);
-        Some(Reply { len, rcode, outcome, denial })
+        let Answer { rcode, outcome, denial, needs, .. } = answer;
+        Some(Reply { len, rcode, outcome, denial, needs })
     }
 }
 

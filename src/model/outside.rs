@@ -1,0 +1,176 @@
+//! All that is known of names outside, by target and type: what a flattened answer is copied from.
+//!
+//! The addresses of an entry lie here as they go on the wire, so that copying them costs what copying an RRset of a zone
+//! costs.
+
+use std::sync::Arc;
+
+use crate::base::hash::HashKey;
+use crate::base::name_buf::NameBuf;
+use crate::base::pages::Pages;
+use crate::base::rtype::{self, CLASS_IN, RType};
+use crate::model::flattened::{Addresses, Entry, Key, Update};
+use crate::model::zone::RrSet;
+
+/// An entry, prepared for answers.
+#[derive(Debug)]
+pub struct Known {
+    key: Key,
+    entry: Arc<Entry>,
+    /// RRs with owner `C0 0C`.
+    wire: Box<[u8]>,
+}
+
+impl Known {
+    fn new(key: Key, entry: Arc<Entry>) -> Known {
+        let wire = wire(&entry.addresses, entry.ttl);
+        Known { key, entry, wire }
+    }
+
+    /// What was asked outside.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The addresses; their owner is the query name, as with an RRset of a zone.
+    pub fn addresses(&self) -> RrSet<'_> {
+        let count = self.entry.addresses.len() as u16;
+        RrSet::without_names(self.key.rtype, count, self.entry.ttl, &self.wire)
+    }
+}
+
+fn wire(addresses: &Addresses, ttl: u32) -> Box<[u8]> {
+    let rtype = match addresses {
+        Addresses::V4(_) => rtype::A,
+        Addresses::V6(_) => rtype::AAAA,
+    };
+    let mut wire = Vec::new();
+    for at in 0..addresses.len() {
+        let rdata = addresses.rdata(at);
+        wire.extend([0xC0, 0x0C]);
+        wire.extend(rtype.to_be_bytes());
+        wire.extend(CLASS_IN.to_be_bytes());
+        wire.extend(ttl.to_be_bytes());
+        wire.extend((rdata.len() as u16).to_be_bytes());
+        wire.extend(rdata);
+    }
+    wire.into()
+}
+
+/// See the file's head. Cloning shares everything; a change copies a page.
+#[derive(Clone, Default)]
+pub struct Outside(Pages<Arc<Known>>);
+
+impl Outside {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Known> {
+        self.0.iter().map(|known| &**known)
+    }
+
+    /// What is known of `target` for this type. Allocates nothing.
+    #[inline]
+    pub fn find(&self, target: &NameBuf, rtype: RType) -> Option<&Known> {
+        let hash = slot_hash(target.hash_value(), rtype);
+        let is = |k: &Arc<Known>| k.key.rtype == rtype && k.key.target.as_wire() == target.wire();
+        self.0.find(hash, is).map(|known| &**known)
+    }
+
+    /// Takes in what is new, and forgets what is to be forgotten.
+    pub fn update(&mut self, updates: Vec<Update>, key: &HashKey) {
+        for (what, entry) in updates {
+            let hash = slot_hash(key.name(what.target.as_wire()), what.rtype);
+            match entry {
+                Some(entry) => {
+                    let known = Arc::new(Known::new(what.clone(), entry));
+                    self.0.put(hash, known, |k| k.key == what);
+                }
+                None => drop(self.0.take(hash, |k| k.key == what)),
+            }
+        }
+    }
+}
+
+/// A and AAAA of one name lie far apart, so that neither lengthens the other's way.
+#[inline]
+fn slot_hash(name: u64, rtype: RType) -> u64 {
+    if rtype == rtype::AAAA { name.rotate_left(32) } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::name::Name;
+    use crate::base::time::UnixTime;
+    use crate::model::flattened::Outcome;
+    use std::sync::atomic::AtomicBool;
+
+    fn entry(last: u8) -> Arc<Entry> {
+        Arc::new(Entry {
+            hops: Box::default(),
+            outcome: Outcome::Addresses,
+            addresses: Addresses::V4(Box::new([[192, 0, 2, 1], [192, 0, 2, last]])),
+            dropped: 0,
+            validated: false,
+            ttl: 77,
+            fetched: UnixTime(1),
+            expires: UnixTime(78),
+            stale_until: UnixTime(99),
+            failure: None,
+            upstream: None,
+            took_ms: 0,
+            used: AtomicBool::new(false),
+        })
+    }
+
+    #[test]
+    fn found_by_name_and_type_replaced_and_forgotten() {
+        let hash_key = HashKey::new([6; 16]);
+        let key =
+            |n: u32, rtype| Key { target: Name::from_text(&format!("t{n}.test")).unwrap(), rtype };
+        let mut outside = Outside::default();
+        let all = (0..1000).map(|n| (key(n, rtype::A), Some(entry(n as u8)))).collect();
+        outside.update(all, &hash_key);
+        let old = outside.clone();
+        outside.update(
+            vec![
+                (key(5, rtype::A), Some(entry(200))),
+                (key(6, rtype::A), None),
+                (key(7, rtype::AAAA), Some(entry(9))),
+            ],
+            &hash_key,
+        );
+        let find = |table: &Outside, n: u32, rtype| {
+            let name = NameBuf::of(&key(n, rtype).target, &hash_key);
+            table.find(&name, rtype).map(|k| k.entry().addresses.rdata(1)[3])
+        };
+        assert_eq!(find(&outside, 5, rtype::A), Some(200));
+        assert_eq!(find(&outside, 6, rtype::A), None);
+        assert_eq!(find(&outside, 7, rtype::A), Some(7));
+        assert_eq!(find(&outside, 7, rtype::AAAA), Some(9));
+        assert_eq!((outside.len(), old.len()), (1000, 1000));
+        assert_eq!(find(&old, 6, rtype::A), Some(6), "an old snapshot stays as it was");
+    }
+
+    #[test]
+    fn addresses_as_on_the_wire() {
+        let known = Known::new(
+            Key { target: Name::from_text("t.test").unwrap(), rtype: rtype::A },
+            entry(2),
+        );
+        let set = known.addresses();
+        assert_eq!((set.count, set.ttl, set.wire.len()), (2, 77, 32));
+        let rdata: Vec<&[u8]> = set.records().map(|(_, rdata)| rdata).collect();
+        assert_eq!(rdata, [[192, 0, 2, 1], [192, 0, 2, 2]]);
+    }
+}
