@@ -191,7 +191,7 @@ fn open(
     counters: Arc<Counters>,
 ) -> Result<Doors, DaemonError> {
     let addresses: Vec<_> = bound.doors.iter().map(|door| door.address).collect();
-    let answers = Arc::new(Answers { published, counters });
+    let answers = Arc::new(Answers { published, counters, room: None });
     let doors = Doors::open(bound, tcp_limits(server), &answers).map_err(DaemonError::Thread)?;
     doors.set_nap(server.nap_us);
     for address in addresses {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bailiwick::base::time::UnixTime;
 use bailiwick::model::question::Client;
+use bailiwick::transport::room::Way;
 use bailiwick::transport::{Doors, Responder, TcpLimits, sockets};
 
 /// Sends a question back with QR set; its second octet says what else is to happen.
@@ -44,6 +45,7 @@ impl Responder for Echo {
         holds: &mut bool,
         packet: &[u8],
         client: Client,
+        _way: &dyn Way,
         out: &mut [u8],
     ) -> Option<usize> {
         assert!(*holds, "a question was answered without a snapshot");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bailiwick::base::time::UnixTime;
 use bailiwick::model::question::Client;
 use bailiwick::transport::privileges::{Dropped, PrivilegeError, drop_to, raise_open_files};
+use bailiwick::transport::room::Way;
 use bailiwick::transport::{Doors, Responder, TcpLimits, sockets};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, getgroups, getresgid, getresuid};
@@ -22,7 +23,14 @@ impl Responder for Echo {
 
     fn begin(&self, (): &mut (), _now: UnixTime) {}
 
-    fn respond(&self, (): &mut (), packet: &[u8], _: Client, out: &mut [u8]) -> Option<usize> {
+    fn respond(
+        &self,
+        (): &mut (),
+        packet: &[u8],
+        _: Client,
+        _: &dyn Way,
+        out: &mut [u8],
+    ) -> Option<usize> {
         out[..packet.len()].copy_from_slice(packet);
         Some(packet.len())
     }

@@ -1,5 +1,6 @@
 //! The responder of the real server: the current snapshot, `wire::respond`, one count per message.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,11 +13,30 @@ use crate::wire;
 
 use super::Responder;
 use super::mmsg::Batch;
+use super::room::{Room, Way};
+use super::udp::OverUdp;
 
 /// Answers from whatever snapshot is published.
 pub struct Answers {
     pub published: Arc<ArcSwap<Snapshot>>,
     pub counters: Arc<Counters>,
+    /// Where questions wait that need the outside; `None`: they do not wait.
+    pub room: Option<Arc<Room>>,
+}
+
+impl Answers {
+    /// Whether the question waits for a better answer than `reply`. It is counted when that goes out.
+    #[inline]
+    fn is_held(
+        &self,
+        reply: Option<&wire::Reply>,
+        packet: &[u8],
+        client: Client,
+        way: &dyn Way,
+    ) -> bool {
+        reply.is_some_and(|reply| reply.needs.is_some())
+            && self.room.as_ref().is_some_and(|room| room.hold(packet, client, way))
+    }
 }
 
 /// What a worker keeps.
@@ -57,16 +77,27 @@ impl Responder for Answers {
         local: &mut Local,
         packet: &[u8],
         client: Client,
+        way: &dyn Way,
         out: &mut [u8],
     ) -> Option<usize> {
         let Local { held, now, scratch, counts, .. } = local;
         let snapshot = held.as_deref().expect("`begin` comes before the first question");
         let reply = wire::respond(snapshot, packet, client, *now, scratch, out);
+        if self.is_held(reply.as_ref(), packet, client, way) {
+            return None;
+        }
         counts.count(client.transport, reply.as_ref());
         reply.map(|reply| reply.len)
     }
 
-    fn respond_all(&self, local: &mut Local, batch: &mut Batch, next: &mut usize, count: usize) {
+    fn respond_all(
+        &self,
+        local: &mut Local,
+        batch: &mut Batch,
+        socket: &Arc<UdpSocket>,
+        next: &mut usize,
+        count: usize,
+    ) {
         let Local { held, now, group, counts, .. } = local;
         let snapshot = held.as_deref().expect("`begin` comes before the first question");
         while *next < count {
@@ -88,6 +119,10 @@ impl Responder for Answers {
                 let client = datagram.from();
                 let (packet, out) = (datagram.packet, datagram.answer);
                 let reply = group.respond(i, &ahead, packet, client, *now, out);
+                let way = OverUdp { socket, sender: datagram.sender };
+                if self.is_held(reply.as_ref(), packet, client, &way) {
+                    continue;
+                }
                 counts.count(client.transport, reply.as_ref());
                 if let Some(reply) = reply {
                     batch.queue(first + i, reply.len);
@@ -107,13 +142,22 @@ mod tests {
     use crate::base::hash::HashKey;
     use crate::base::id::Generation;
     use crate::model::question::Transport;
+    use crate::transport::room::Back;
+
+    struct NoWay;
+
+    impl Way for NoWay {
+        fn back(&self) -> Option<Box<dyn Back>> {
+            None
+        }
+    }
 
     #[test]
     fn a_batch_sees_one_snapshot_and_the_next_batch_the_next() {
         let mut snapshot = Snapshot::empty(HashKey::new([1; 16]));
         let published = Arc::new(ArcSwap::from_pointee(snapshot.clone()));
         let counters = Arc::new(Counters::default());
-        let answers = Answers { published: Arc::clone(&published), counters };
+        let answers = Answers { published: Arc::clone(&published), counters, room: None };
         let mut local = answers.local();
         answers.begin(&mut local, UnixTime(1));
         let first = Arc::downgrade(local.held.as_ref().unwrap());
@@ -127,11 +171,11 @@ mod tests {
         let packet = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x04test\0\0\x01\0\x01";
         let client = Client { address: [127, 0, 0, 1].into(), transport: Transport::Udp };
         let mut out = [0; 512];
-        let length = answers.respond(&mut local, packet, client, &mut out).unwrap();
+        let length = answers.respond(&mut local, packet, client, &NoWay, &mut out).unwrap();
         assert!(length >= 12);
         assert_eq!(out[..2], packet[..2]);
         assert_eq!(out[3] & 15, 5, "no zone: REFUSED");
-        assert_eq!(answers.respond(&mut local, &[1, 2, 3], client, &mut out), None);
+        assert_eq!(answers.respond(&mut local, &[1, 2, 3], client, &NoWay, &mut out), None);
         let totals = answers.counters.totals();
         assert_eq!((totals.udp, totals.silent, totals.answers()), (2, 1, 1));
 

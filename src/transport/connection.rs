@@ -1,5 +1,5 @@
-//! One TCP connection: questions with their length before them, answers in the same order
-//! (RFC 7766).
+//! One TCP connection: questions with their length before them, answers in the same order, but
+//! for those that have to wait for the outside: nothing waits behind them (RFC 7766 §6.2.1.1).
 //!
 //! A connection owns memory only for a question that has not come in full, and for answers its
 //! client is slow to take. While such answers wait nothing is read: who does not take answers
@@ -32,6 +32,8 @@ pub struct Connection<R: Responder> {
     /// Answers the client has not taken yet, from `taken` on.
     unsent: Vec<u8>,
     taken: usize,
+    /// The client will ask nothing more.
+    ended: bool,
     /// Its drop makes room for another connection.
     _slot: Slot,
 }
@@ -40,13 +42,32 @@ impl<R: Responder> Connection<R> {
     pub fn new(stream: TcpStream, client: Client, desk: Rc<Desk<R>>, slot: Slot) -> Connection<R> {
         let watched = desk.enter();
         let (pending, unsent) = (Vec::new(), Vec::new());
-        Connection { stream, client, desk, watched, pending, unsent, taken: 0, _slot: slot }
+        Connection {
+            stream,
+            client,
+            desk,
+            watched,
+            pending,
+            unsent,
+            taken: 0,
+            ended: false,
+            _slot: slot,
+        }
     }
 
     /// Goes on until it is the client's turn. Ready: the connection is over.
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.flush(context))?;
+            let late = self.watched.take_late();
+            if !late.is_empty() {
+                self.unsent = late;
+                continue;
+            }
+            let is_owed = self.watched.is_owed();
+            if self.ended {
+                return if is_owed { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
             if has_question(&self.pending) {
                 let held = std::mem::take(&mut self.pending);
                 self.answer(context, &held)?;
@@ -56,9 +77,12 @@ impl<R: Responder> Connection<R> {
                 let mut read = ReadBuf::new(&mut input);
                 match Pin::new(&mut self.stream).poll_read(context, &mut read)? {
                     // What came is answered and on its way: nothing is lost by closing.
-                    Poll::Pending if desk.is_draining() => return Poll::Ready(Ok(())),
+                    Poll::Pending if desk.is_draining() && !is_owed => return Poll::Ready(Ok(())),
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(()) if read.filled().is_empty() => return Poll::Ready(Ok(())),
+                    Poll::Ready(()) if read.filled().is_empty() => {
+                        self.ended = true;
+                        continue;
+                    }
                     Poll::Ready(()) => self.answer(context, read.filled())?,
                 }
                 if read.remaining() > 0 {
@@ -75,7 +99,7 @@ impl<R: Responder> Connection<R> {
     fn answer(&mut self, context: &mut Context<'_>, data: &[u8]) -> io::Result<()> {
         let desk = Rc::clone(&self.desk);
         let work = &mut *desk.work.borrow_mut();
-        let round = desk.answer(work, self.client, &mut self.pending, data);
+        let round = desk.answer(work, self.client, &self.watched, &mut self.pending, data);
         if round == Round::Answered {
             desk.postpone(&self.watched);
         }

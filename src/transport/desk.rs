@@ -7,19 +7,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::Notify;
 use tracing::error;
 
-use crate::base::limits::MESSAGE_MAX;
+use crate::base::limits::{MESSAGE_MAX, WAITING_PER_CONNECTION};
 use crate::model::question::Client;
 
 use super::admission::{Admission, Full, Slot};
+use super::room::{Back, Way};
 use super::{Responder, now};
 
 /// Octets before a message that tell its length (RFC 1035 §4.2.2).
@@ -38,6 +39,8 @@ pub struct Desk<R: Responder> {
     pub work: RefCell<Work<R::Local>>,
     connections: RefCell<HashMap<u64, Rc<Watched>>>,
     last_number: Cell<u64>,
+    /// Answers that had to wait, on their way to connections.
+    mailbox: Arc<Mailbox>,
     /// A first connection came, or the last one went.
     pub changed: Notify,
 }
@@ -55,6 +58,10 @@ pub struct Watched {
     number: u64,
     /// The tick after which it is closed.
     deadline: Cell<u64>,
+    /// Questions whose answers will come later.
+    waiting: Cell<usize>,
+    /// Answers that came later, each behind its length.
+    late: RefCell<Vec<u8>>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -87,6 +94,7 @@ impl<R: Responder> Desk<R> {
             }),
             connections: RefCell::default(),
             last_number: Cell::new(0),
+            mailbox: Arc::default(),
             changed: Notify::new(),
         }
     }
@@ -100,8 +108,13 @@ impl<R: Responder> Desk<R> {
     pub fn enter(&self) -> Rc<Watched> {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
-        let watched =
-            Rc::new(Watched { number, deadline: Cell::new(0), waker: RefCell::new(None) });
+        let watched = Rc::new(Watched {
+            number,
+            deadline: Cell::new(0),
+            waiting: Cell::new(0),
+            late: RefCell::default(),
+            waker: RefCell::new(None),
+        });
         self.postpone(&watched);
         self.connections.borrow_mut().insert(number, Rc::clone(&watched));
         self.changed.notify_one();
@@ -147,8 +160,27 @@ impl<R: Responder> Desk<R> {
         watched.deadline.set(self.ticks.get() + self.admission.idle_ticks());
     }
 
+    /// Whether the client let its time pass. While answers are owed to it, it is not its turn.
     pub fn is_overdue(&self, watched: &Watched) -> bool {
-        watched.deadline.get() < self.ticks.get()
+        watched.deadline.get() < self.ticks.get() && !watched.is_owed()
+    }
+
+    /// Waits for answers that came late.
+    pub async fn mail(&self) {
+        self.mailbox.bell.notified().await;
+    }
+
+    /// Hands answers that came late to their connections.
+    pub fn deliver(&self) {
+        let letters = std::mem::take(&mut *lock(&self.mailbox.letters));
+        let connections = self.connections.borrow();
+        for (number, letter) in letters {
+            // Who went away wants no answer.
+            let Some(watched) = connections.get(&number) else { continue };
+            watched.waiting.set(watched.waiting.get().saturating_sub(1));
+            watched.late.borrow_mut().extend(letter);
+            watched.wake();
+        }
     }
 
     /// From now on a connection that has nothing to do ends.
@@ -169,14 +201,16 @@ impl<R: Responder> Desk<R> {
         &self,
         work: &mut Work<R::Local>,
         client: Client,
+        watched: &Watched,
         pending: &mut Vec<u8>,
         data: &[u8],
     ) -> Round {
+        let way = OverTcp { mailbox: &self.mailbox, watched };
         self.held_since.set(Some(self.ticks.get()));
         work.filled = 0;
         let answered = catch_unwind(AssertUnwindSafe(|| {
             self.responder.begin(&mut work.local, now());
-            self.answer_each(work, client, pending, data)
+            self.answer_each(work, client, &way, pending, data)
         }));
         match answered {
             Ok(true) => Round::Answered,
@@ -193,9 +227,11 @@ impl<R: Responder> Desk<R> {
         &self,
         work: &mut Work<R::Local>,
         client: Client,
+        way: &OverTcp<'_>,
         pending: &mut Vec<u8>,
         data: &[u8],
     ) -> bool {
+        let owed = way.watched.waiting.get();
         let mut rest = data;
         if !pending.is_empty() {
             // Twice, since the length itself may have come in pieces.
@@ -205,17 +241,17 @@ impl<R: Responder> Desk<R> {
                 rest = behind;
             }
             if has_question(pending) {
-                work.respond(&*self.responder, client, &pending[PREFIX..]);
+                work.respond(&*self.responder, client, way, &pending[PREFIX..]);
                 *pending = Vec::new();
             }
         }
         while has_question(rest) && work.has_room() {
             let (question, behind) = rest.split_at(rest.len() - surplus(rest));
-            work.respond(&*self.responder, client, &question[PREFIX..]);
+            work.respond(&*self.responder, client, way, &question[PREFIX..]);
             rest = behind;
         }
         pending.extend_from_slice(rest);
-        work.filled > 0
+        work.filled > 0 || way.watched.waiting.get() > owed
     }
 }
 
@@ -229,10 +265,16 @@ impl<L> Work<L> {
         self.output.len() - self.filled >= PREFIX + MESSAGE_MAX
     }
 
-    fn respond<R: Responder<Local = L>>(&mut self, responder: &R, client: Client, packet: &[u8]) {
+    fn respond<R: Responder<Local = L>>(
+        &mut self,
+        responder: &R,
+        client: Client,
+        way: &OverTcp<'_>,
+        packet: &[u8],
+    ) {
         let at = self.filled;
         let (prefix, out) = self.output[at..at + PREFIX + MESSAGE_MAX].split_at_mut(PREFIX);
-        if let Some(length) = responder.respond(&mut self.local, packet, client, out) {
+        if let Some(length) = responder.respond(&mut self.local, packet, client, way, out) {
             let octets = u16::try_from(length).expect("the answer lies in `out`");
             prefix.copy_from_slice(&octets.to_be_bytes());
             self.filled = at + PREFIX + length;
@@ -241,6 +283,16 @@ impl<L> Work<L> {
 }
 
 impl Watched {
+    /// Whether answers to it are still to come.
+    pub fn is_owed(&self) -> bool {
+        self.waiting.get() > 0
+    }
+
+    /// Answers that came late and are to be sent.
+    pub fn take_late(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.late.borrow_mut())
+    }
+
     /// Remembers how to wake the connection; its task keeps one waker for life.
     pub fn remember(&self, waker: &Waker) {
         let mut known = self.waker.borrow_mut();
@@ -252,6 +304,71 @@ impl Watched {
     fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
+        }
+    }
+}
+
+/// Answers that come from another thread: number of the connection, and the answer behind its length. As many as
+/// connections are owed at the most.
+#[derive(Default)]
+struct Mailbox {
+    letters: Mutex<Vec<(u64, Vec<u8>)>>,
+    bell: Notify,
+}
+
+impl Mailbox {
+    fn post(&self, connection: u64, letter: Vec<u8>) {
+        lock(&self.letters).push((connection, letter));
+        self.bell.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The way back over a connection.
+struct OverTcp<'a> {
+    mailbox: &'a Arc<Mailbox>,
+    watched: &'a Watched,
+}
+
+impl Way for OverTcp<'_> {
+    fn back(&self) -> Option<Box<dyn Back>> {
+        let waiting = self.watched.waiting.get();
+        if waiting >= WAITING_PER_CONNECTION {
+            return None;
+        }
+        self.watched.waiting.set(waiting + 1);
+        let (mailbox, connection) = (Arc::clone(self.mailbox), self.watched.number);
+        Some(Box::new(LateMessage { mailbox, connection, sent: false }))
+    }
+}
+
+/// Sends one message to a connection of another thread.
+struct LateMessage {
+    mailbox: Arc<Mailbox>,
+    connection: u64,
+    sent: bool,
+}
+
+impl Back for LateMessage {
+    fn send(&mut self, answer: &[u8]) {
+        let length = u16::try_from(answer.len()).expect("answers are bounded by MESSAGE_MAX");
+        self.sent = true;
+        self.mailbox.post(self.connection, [&length.to_be_bytes(), answer].concat());
+    }
+
+    fn sender(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+impl Drop for LateMessage {
+    fn drop(&mut self) {
+        // The connection must not wait for what will not come.
+        if !self.sent {
+            self.mailbox.post(self.connection, Vec::new());
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem::{offset_of, size_of};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{NonNull, null_mut};
 
@@ -56,6 +56,61 @@ pub struct Datagram<'a> {
     pub packet: &'a [u8],
     pub client: IpAddr,
     pub answer: &'a mut [u8],
+    pub sender: Sender<'a>,
+}
+
+/// Who sent a question, and to which address.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    address: &'a Address,
+    header: &'a libc::msghdr,
+    source: Source,
+}
+
+/// The way of an answer that does not leave with its batch.
+#[derive(Clone, Copy)]
+pub struct Route {
+    pub to: SocketAddr,
+    pub from: From,
+}
+
+/// Where such an answer leaves from.
+#[derive(Clone, Copy)]
+pub enum From {
+    /// The address the socket is bound to.
+    Bound,
+    V4(libc::in_pktinfo),
+    V6(libc::in6_pktinfo),
+}
+
+impl Sender<'_> {
+    /// The way back. Allocates nothing; `None` if nobody can be answered there.
+    pub fn route(&self) -> Option<Route> {
+        Some(Route { to: socket_address(self.address)?, from: self.from() })
+    }
+
+    fn from(&self) -> From {
+        if self.source == Source::Bound {
+            return From::Bound;
+        }
+        // SAFETY: `Batch::datagram` made this of a header that the kernel has filled, whose control
+        // messages lie in the same batch, borrowed as long as `self`; lengths are checked by `info`.
+        match unsafe { info(self.header) } {
+            Some(Info::V4(info)) => {
+                // SAFETY: `info` points to a whole packet info, aligned, as just checked.
+                let mut info = unsafe { *info };
+                forget_interface_v4(&mut info);
+                From::V4(info)
+            }
+            Some(Info::V6(info)) => {
+                // SAFETY: as above.
+                let mut info = unsafe { *info };
+                forget_interface_v6(&mut info);
+                From::V6(info)
+            }
+            None => From::Bound,
+        }
+    }
 }
 
 impl Datagram<'_> {
@@ -174,10 +229,11 @@ impl Batch {
             return None;
         }
         let m = self.memory.as_ptr();
-        // SAFETY: `at` is below `received`, so all four entries exist and the kernel has filled
+        // SAFETY: `at` is below `received`, so all five entries exist and the kernel has filled
         // them; they are disjoint, and borrowed from `self` for as long as the result lives.
-        let (length, address, question, answer) = unsafe {
+        let (header, length, address, question, answer) = unsafe {
             (
+                &(*m).received[at].msg_hdr,
                 (*m).received[at].msg_len as usize,
                 &(*m).addresses[at],
                 &(*m).questions[at].octets,
@@ -186,8 +242,9 @@ impl Batch {
         };
         Some(Datagram {
             packet: &question[..length.min(UDP_QUESTION_MAX)],
-            client: client(address)?,
+            client: socket_address(address)?.ip(),
             answer,
+            sender: Sender { address, header, source: self.source },
         })
     }
 
@@ -218,33 +275,19 @@ impl Batch {
             return 0;
         }
         let m = self.memory.as_ptr();
-        // SAFETY: `at` was checked by the caller. The kernel set `msg_controllen` to what it wrote,
-        // the room behind is `Control`, aligned for a `cmsghdr`, and large enough for both kinds
-        // of packet info; `cmsg_len` is checked before the payload is touched.
+        // SAFETY: `at` was checked by the caller; the kernel has filled the header, and what it points
+        // to lies in `m`, which is live and ours. `info` checked that the payload is whole.
         unsafe {
-            let header = &raw const (*m).received[at].msg_hdr;
-            let first = libc::CMSG_FIRSTHDR(header);
-            if first.is_null() {
-                return 0;
-            }
-            let payload = libc::CMSG_DATA(first);
-            let long_enough = |size: usize| (*first).cmsg_len >= libc::CMSG_LEN(size as u32) as _;
-            match ((*first).cmsg_level, (*first).cmsg_type) {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) if long_enough(INFO_V4) => {
-                    // The route decides on the interface; `ipi_spec_dst` is the address asked.
-                    (*payload.cast::<libc::in_pktinfo>()).ipi_ifindex = 0;
+            match info(&raw const (*m).received[at].msg_hdr) {
+                Some(Info::V4(info)) => {
+                    forget_interface_v4(&mut *info);
                     libc::CMSG_SPACE(INFO_V4 as u32) as usize
                 }
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if long_enough(INFO_V6) => {
-                    let info = payload.cast::<libc::in6_pktinfo>();
-                    let asked = Ipv6Addr::from((*info).ipi6_addr.s6_addr);
-                    // A link-local address means nothing without its interface.
-                    if !asked.is_unicast_link_local() {
-                        (*info).ipi6_ifindex = 0;
-                    }
+                Some(Info::V6(info)) => {
+                    forget_interface_v6(&mut *info);
                     libc::CMSG_SPACE(INFO_V6 as u32) as usize
                 }
-                _ => 0,
+                None => 0,
             }
         }
     }
@@ -283,6 +326,51 @@ impl Batch {
     }
 }
 
+/// The packet info of a received message, in place.
+enum Info {
+    V4(*mut libc::in_pktinfo),
+    V6(*mut libc::in6_pktinfo),
+}
+
+/// Finds the packet info of a message.
+///
+/// # Safety
+/// `header` was filled by the kernel, and what it points to is a live `Control`.
+unsafe fn info(header: *const libc::msghdr) -> Option<Info> {
+    // SAFETY: the kernel set `msg_controllen` to what it wrote; the room behind is `Control`, aligned
+    // for a `cmsghdr` and large enough for both kinds of packet info; `cmsg_len` is checked before a
+    // payload is handed out.
+    unsafe {
+        let first = libc::CMSG_FIRSTHDR(header);
+        if first.is_null() {
+            return None;
+        }
+        let payload = libc::CMSG_DATA(first);
+        let long_enough = |size: usize| (*first).cmsg_len >= libc::CMSG_LEN(size as u32) as _;
+        match ((*first).cmsg_level, (*first).cmsg_type) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) if long_enough(INFO_V4) => {
+                Some(Info::V4(payload.cast()))
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if long_enough(INFO_V6) => {
+                Some(Info::V6(payload.cast()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The route decides on the interface; `ipi_spec_dst` is the address asked.
+fn forget_interface_v4(info: &mut libc::in_pktinfo) {
+    info.ipi_ifindex = 0;
+}
+
+/// The same, but a link-local address means nothing without its interface.
+fn forget_interface_v6(info: &mut libc::in6_pktinfo) {
+    if !Ipv6Addr::from(info.ipi6_addr.s6_addr).is_unicast_link_local() {
+        info.ipi6_ifindex = 0;
+    }
+}
+
 const INFO_V4: usize = size_of::<libc::in_pktinfo>();
 const INFO_V6: usize = size_of::<libc::in6_pktinfo>();
 const _: () = assert!(size_of::<Control>() >= size_of::<libc::cmsghdr>() + INFO_V6);
@@ -297,17 +385,20 @@ impl Drop for Batch {
 }
 
 /// Who sent a datagram; `None` for port 0, where no answer can go.
-fn client(address: &Address) -> Option<IpAddr> {
+fn socket_address(address: &Address) -> Option<SocketAddr> {
     // SAFETY: the union began as zeroes and only the kernel writes it; both forms hold plain
     // integers, begin with the family, and no octet of them is invalid.
     unsafe {
         match c_int::from(address.v4.sin_family) {
             libc::AF_INET if address.v4.sin_port != 0 => {
-                let octets = address.v4.sin_addr.s_addr.to_ne_bytes();
-                Some(IpAddr::V4(Ipv4Addr::from(octets)))
+                let ip = Ipv4Addr::from(address.v4.sin_addr.s_addr.to_ne_bytes());
+                Some(SocketAddrV4::new(ip, u16::from_be(address.v4.sin_port)).into())
             }
             libc::AF_INET6 if address.v6.sin6_port != 0 => {
-                Some(IpAddr::V6(Ipv6Addr::from(address.v6.sin6_addr.s6_addr)))
+                let six = &address.v6;
+                let ip = Ipv6Addr::from(six.sin6_addr.s6_addr);
+                let port = u16::from_be(six.sin6_port);
+                Some(SocketAddrV6::new(ip, port, six.sin6_flowinfo, six.sin6_scope_id).into())
             }
             _ => None,
         }
@@ -332,7 +423,7 @@ pub fn set_option(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{SocketAddr, UdpSocket};
+    use std::net::UdpSocket;
     use std::os::fd::AsFd;
     use std::time::Duration;
 

@@ -7,12 +7,13 @@ mod desk;
 pub mod mmsg;
 mod nap;
 pub mod privileges;
+pub mod room;
 pub mod sockets;
 pub mod tcp;
 pub mod udp;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -27,6 +28,7 @@ use crate::model::question::Client;
 use admission::Admission;
 pub use admission::TcpLimits;
 use mmsg::Batch;
+use room::Way;
 
 /// What turns a packet into its answer. The doors are compiled for one of it: nothing on the way of
 /// a question is looked up at run time.
@@ -40,12 +42,13 @@ pub trait Responder: Send + Sync + 'static {
     /// Before the first question of a batch: takes the current snapshot.
     fn begin(&self, local: &mut Self::Local, now: UnixTime);
 
-    /// Writes the answer to `out` and tells its length; `None` is silence.
+    /// Writes the answer to `out` and tells its length; `None` is silence, or an answer that will come by `way` later.
     fn respond(
         &self,
         local: &mut Self::Local,
         packet: &[u8],
         client: Client,
+        way: &dyn Way,
         out: &mut [u8],
     ) -> Option<usize>;
 
@@ -55,10 +58,11 @@ pub trait Responder: Send + Sync + 'static {
         &self,
         local: &mut Self::Local,
         batch: &mut Batch,
+        socket: &Arc<UdpSocket>,
         next: &mut usize,
         count: usize,
     ) {
-        self.respond_each(local, batch, next, count);
+        self.respond_each(local, batch, socket, next, count);
     }
 
     /// The same, each question by itself: `*next` moves on, whatever a question does.
@@ -66,6 +70,7 @@ pub trait Responder: Send + Sync + 'static {
         &self,
         local: &mut Self::Local,
         batch: &mut Batch,
+        socket: &Arc<UdpSocket>,
         next: &mut usize,
         count: usize,
     ) {
@@ -74,7 +79,9 @@ pub trait Responder: Send + Sync + 'static {
             *next += 1;
             let Some(datagram) = batch.datagram(at) else { continue };
             let client = datagram.from();
-            if let Some(length) = self.respond(local, datagram.packet, client, datagram.answer) {
+            let way = udp::OverUdp { socket, sender: datagram.sender };
+            let (packet, out) = (datagram.packet, datagram.answer);
+            if let Some(length) = self.respond(local, packet, client, &way, out) {
                 batch.queue(at, length);
             }
         }
@@ -156,7 +163,7 @@ impl Doors {
         for door in bound.doors {
             for (number, socket) in door.udp.into_iter().enumerate() {
                 let worker = udp::Worker {
-                    socket,
+                    socket: Arc::new(socket),
                     source: door.source,
                     responder: Arc::clone(responder),
                     stop: doors.stop.clone(),

@@ -66,6 +66,7 @@ impl<R: Responder> Worker<R> {
                 () = &mut stopped => break,
                 () = sleep(tick), if desk.needs_ticks() => desk.tick(),
                 () = desk.changed.notified(), if !desk.needs_ticks() => {}
+                () = desk.mail() => desk.deliver(),
             }
         }
         // What the kernel has already taken from clients is still to be seen, and answered.
@@ -76,8 +77,13 @@ impl<R: Responder> Worker<R> {
         desk.drain();
         let end = Instant::now() + Duration::from_millis(TCP_DRAIN_MS);
         while !desk.is_empty() {
-            if timeout_at(end, desk.changed.notified()).await.is_err() {
-                break;
+            tokio::select! {
+                waited = timeout_at(end, desk.changed.notified()) => {
+                    if waited.is_err() {
+                        break;
+                    }
+                }
+                () = desk.mail() => desk.deliver(),
             }
         }
         desk.let_go();

@@ -5,26 +5,28 @@
 //! bookkeeping; one that serves several sockets must ask `epoll` first, which costs a third call
 //! on every wake-up. Addresses are few, and a thread without questions costs nothing but its stack.
 
-use std::io;
-use std::net::UdpSocket;
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tracing::{error, warn};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
+use tracing::{debug, error, warn};
 
 use crate::base::limits::{UDP_DRAIN_BATCHES, UDP_WAKE_MS};
 use crate::base::time::UnixTime;
 
-use super::mmsg::{Batch, Sent, Source, Wait};
+use super::mmsg::{Batch, From, Route, Sender, Sent, Source, Wait};
 use super::nap::{Longest, Naps};
+use super::room::{Back, Way};
 use super::{Responder, Seldom, Stop, now};
 
 /// One socket and the thread that serves it.
 pub struct Worker<R> {
-    pub socket: UdpSocket,
+    pub socket: Arc<UdpSocket>,
     pub source: Source,
     pub responder: Arc<R>,
     pub stop: Stop,
@@ -92,9 +94,9 @@ impl<R: Responder> Worker<R> {
             let answered = catch_unwind(AssertUnwindSafe(|| {
                 self.responder.begin(local, now);
                 if panicked {
-                    self.responder.respond_each(local, batch, &mut next, count);
+                    self.responder.respond_each(local, batch, &self.socket, &mut next, count);
                 } else {
-                    self.responder.respond_all(local, batch, &mut next, count);
+                    self.responder.respond_all(local, batch, &self.socket, &mut next, count);
                 }
             }));
             if answered.is_err() {
@@ -121,5 +123,45 @@ impl Losses {
             warn!(answers = self.count, %reason, "the system refused to send answers over UDP");
             self.count = 0;
         }
+    }
+}
+
+/// The way back of a datagram.
+pub struct OverUdp<'a> {
+    pub socket: &'a Arc<UdpSocket>,
+    pub sender: Sender<'a>,
+}
+
+impl Way for OverUdp<'_> {
+    fn back(&self) -> Option<Box<dyn Back>> {
+        let route = self.sender.route()?;
+        Some(Box::new(LateDatagram { socket: Arc::clone(self.socket), route }))
+    }
+}
+
+/// Sends one datagram by itself, from the address that was asked.
+struct LateDatagram {
+    socket: Arc<UdpSocket>,
+    route: Route,
+}
+
+impl Back for LateDatagram {
+    fn send(&mut self, answer: &[u8]) {
+        let from = match &self.route.from {
+            From::Bound => None,
+            From::V4(info) => Some(ControlMessage::Ipv4PacketInfo(info)),
+            From::V6(info) => Some(ControlMessage::Ipv6PacketInfo(info)),
+        };
+        let to = SockaddrStorage::from(self.route.to);
+        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let sent = sendmsg(fd, &[IoSlice::new(answer)], from.as_slice(), flags, Some(&to));
+        // A datagram may always be lost; the client asks again.
+        if let Err(error) = sent {
+            debug!(%error, "an answer that had waited could not be sent");
+        }
+    }
+
+    fn sender(&self) -> Option<SocketAddr> {
+        Some(self.route.to)
     }
 }
