@@ -85,7 +85,7 @@ impl Running {
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
-        self.publisher().published.load_full()
+        self.publisher().press.published().load_full()
     }
 
     /// The text at the apex; `None`: no such zone, `Some("")`: not ready.

@@ -1,23 +1,22 @@
 //! Aliases whose chains leave the server, without sockets: what the outside said against what may be answered.
 
+#[path = "support/small.rs"]
+mod small;
+
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use bailiwick::base::hash::HashKey;
-use bailiwick::base::id::{AccountId, ZoneId};
-use bailiwick::base::name::Name;
+use bailiwick::base::id::ZoneId;
 use bailiwick::base::rtype;
 use bailiwick::base::time::UnixTime;
 use bailiwick::explain::{self, Reply};
 use bailiwick::model::catalog::{Catalog, Zone};
-use bailiwick::model::flattened::{
-    Addresses, Entry, Failure, FailureKind, Key, Outcome, OutsideHop,
-};
+use bailiwick::model::flattened::{Addresses, Entry, Failure, FailureKind, Key, Outcome};
 use bailiwick::model::grant::{Grant, GrantState};
-use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
+use bailiwick::model::settings::OnViolation;
 use bailiwick::model::snapshot::Snapshot;
-use bailiwick::model::zone::ZoneBuilder;
 use bailiwick::rdata;
+use small::{name, zone};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 /// Accounts: 1 holds `one.test`, 2 `two.test`, 3 `three.test`.
@@ -55,41 +54,6 @@ const ZONES: [(u32, &str, &[&str]); 3] = [
     ),
     (3, "three.test", &["@ 300 A 192.0.2.3"]),
 ];
-
-fn name(text: &str) -> Name {
-    Name::from_text(text).unwrap()
-}
-
-fn zone(key: &HashKey, id: u32, apex: &str, lines: &[&str]) -> Zone {
-    let apex = name(apex);
-    let mut records: Vec<(Vec<u8>, u16, u32, Vec<u8>)> = Vec::new();
-    for line in
-        ["@ 300 SOA ns1 hostmaster 7 7200 900 1209600 60", "@ 3600 NS ns1"].iter().chain(lines)
-    {
-        let words: Vec<&str> = line.splitn(4, ' ').collect();
-        let owner = match words[0] {
-            "@" => apex.clone(),
-            front => name(&format!("{front}.{apex}")),
-        };
-        let rtype = rdata::type_from_text(words[2].as_bytes()).unwrap();
-        let mut wire = Vec::new();
-        rdata::from_line(rtype, words[3].as_bytes(), apex.as_wire(), &mut wire).unwrap();
-        records.push((owner.as_wire().to_vec(), rtype, words[1].parse().unwrap(), wire));
-    }
-    records.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    let mut builder = ZoneBuilder::new(&apex, key);
-    for (owner, rtype, ttl, wire) in &records {
-        builder.push(owner, key.name(owner), *rtype, *ttl, wire);
-    }
-    Zone {
-        id: ZoneId(id),
-        account: AccountId(id),
-        on_violation: OnViolation::Refuse,
-        cross_account: CrossAccount::Granted,
-        flatten: FlattenMode::Apex,
-        data: builder.finish().unwrap(),
-    }
-}
 
 struct World(Snapshot);
 
@@ -141,24 +105,8 @@ fn line(reply: &Reply) -> String {
     shown.trim_end().to_owned()
 }
 
-/// Fresh, with these hops and addresses.
 fn good(hops: &[&str], addresses: &[[u8; 4]]) -> Entry {
-    let outcome = if addresses.is_empty() { Outcome::NoData } else { Outcome::Addresses };
-    Entry {
-        hops: hops.iter().map(|h| OutsideHop { name: name(h), ttl: 100 }).collect(),
-        outcome,
-        addresses: Addresses::V4(addresses.into()),
-        dropped: 0,
-        validated: false,
-        ttl: 100,
-        fetched: UnixTime(NOW.0 - 10),
-        expires: UnixTime(NOW.0 + 90),
-        stale_until: UnixTime(NOW.0 + 1000),
-        failure: None,
-        upstream: None,
-        took_ms: 3,
-        used: AtomicBool::new(false),
-    }
+    small::good(NOW, hops, addresses)
 }
 
 fn failed(kind: FailureKind) -> Entry {

@@ -55,7 +55,7 @@ fn load(settings: Settings, origin: Origin) -> Result<World, Box<dyn Error + Sen
         }
     };
     Ok(World {
-        published: publisher.published,
+        published: publisher.published(),
         publisher: publisher.handle,
         settings: told,
         threads: vec![publisher.thread],

@@ -1,5 +1,5 @@
 //! The one writer: a thread that owns the [`World`], does what it is asked one thing after the other, and publishes
-//! what comes out as an immutable snapshot. It also frees old snapshots, so that no query thread ever does.
+//! what comes out as an immutable snapshot.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::MetadataExt;
@@ -9,22 +9,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::command::{Command, Handle, QUEUE, Reply};
+use super::press::{Press, Published};
 use super::watches::Watches;
 use super::world::{Look, Now, StartError, Tally, World};
 use crate::base::limits::INCLUDE_DEPTH;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::{Overrides, Settings};
 use crate::config::{file, standing};
-use crate::model::snapshot::Snapshot;
 use crate::zonefile::Colour;
-
-/// Where readers find the current snapshot.
-pub type Published = ArcSwap<Snapshot>;
 
 /// Where the settings come from, for a reload.
 #[derive(Clone, Debug)]
@@ -36,7 +32,7 @@ pub struct Origin {
 /// The running publisher.
 pub struct Publisher {
     pub handle: Handle,
-    pub published: Arc<Published>,
+    pub press: Arc<Press>,
     pub thread: JoinHandle<()>,
 }
 
@@ -71,15 +67,15 @@ pub fn start(
     let mut world = World::start(settings, Now::read())?;
     world.say_dangling();
     let first = world.publish(Now::read()).expect("a new world differs from none");
-    let published = Arc::new(ArcSwap::from_pointee(first));
+    let press = Arc::new(Press::new(first));
     say_started(&world, began.elapsed());
     let mut task = Task {
         world,
         origin,
-        published: Arc::clone(&published),
+        press: Arc::clone(&press),
         watches,
         inbox: Inbox { commands, passed_over: VecDeque::new() },
-        graveyard: Vec::new(),
+        is_swept: false,
         // What changed while the folders of includes were not watched yet.
         next_look: Instant::now(),
         store_retry: Instant::now(),
@@ -91,10 +87,15 @@ pub fn start(
     };
     let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
-    Ok(Publisher { handle, published, thread })
+    Ok(Publisher { handle, press, thread })
 }
 
 impl Publisher {
+    /// What is answered from.
+    pub fn published(&self) -> Arc<Published> {
+        Arc::clone(self.press.published())
+    }
+
     /// Ends the thread, after what it was asked before, and waits until everything is on disk.
     pub fn stop(self) {
         // An error means that it is gone already.
@@ -176,11 +177,11 @@ impl Inbox {
 struct Task {
     world: World,
     origin: Origin,
-    published: Arc<Published>,
+    press: Arc<Press>,
     watches: Watches,
     inbox: Inbox,
-    /// Snapshots that readers may still hold.
-    graveyard: Vec<Arc<Snapshot>>,
+    /// No snapshot is left that only readers hold.
+    is_swept: bool,
     next_look: Instant,
     store_retry: Instant,
     zones_retry: Instant,
@@ -209,7 +210,7 @@ impl Task {
     }
 
     fn next_due(&self) -> Instant {
-        let sweep = (!self.graveyard.is_empty()).then(|| Instant::now() + SWEEP);
+        let sweep = (!self.is_swept).then(|| Instant::now() + SWEEP);
         let store = self.world.is_store_behind().then_some(self.store_retry);
         let vanish = self.world.next_vanish().map(|due| due.max(self.zones_retry));
         let zones = self.world.is_unreadable().then_some(self.zones_retry);
@@ -336,15 +337,15 @@ impl Task {
         }
     }
 
-    /// Publishes what changed. The old snapshot stays here until nobody reads it.
+    /// Publishes what changed.
     fn publish(&mut self) {
         if let Some(snapshot) = self.world.publish(Now::read()) {
-            self.graveyard.push(self.published.swap(Arc::new(snapshot)));
+            self.press.put_world(snapshot);
         }
     }
 
     fn sweep(&mut self) {
-        self.graveyard.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        self.is_swept = !self.press.sweep();
     }
 
     /// Reads config and zone files again.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::base::id::Generation;
 use crate::base::name::Name;
 use crate::model::catalog::{Catalog, Zone};
 use crate::model::snapshot::Snapshot;
@@ -75,8 +74,6 @@ impl Draft {
             return None;
         }
         self.build();
-        let Generation(last) = self.snapshot.generation;
-        self.snapshot.generation = Generation(last + 1);
         Some(self.snapshot.clone())
     }
 }

@@ -14,7 +14,7 @@ use crate::config::standing::Standing;
 use crate::control::suffixes::{Suffixes, SuffixesError};
 use crate::model::catalog::Zone;
 use crate::model::grant::{Grant, GrantState, GrantTable, Trusts};
-use crate::model::settings::Identity;
+use crate::model::settings::{Identity, Rules};
 use crate::store::grants::GrantKey;
 
 impl World {
@@ -73,7 +73,8 @@ impl World {
         };
         let snapshot = self.next.change();
         snapshot.identity = identity;
-        snapshot.rules = self.settings.policy.rules.clone();
+        let rotate = self.settings.flatten.rotate;
+        snapshot.rules = Rules { rotate, ..self.settings.policy.rules.clone() };
         if let Some(old) = old {
             say_changes(old, &self.settings);
         }
