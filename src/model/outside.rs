@@ -1,7 +1,7 @@
 //! All that is known of names outside, by target and type: what a flattened answer is copied from.
 //!
-//! The addresses of an entry lie here as they go on the wire, so that copying them costs what copying an RRset of a zone
-//! costs.
+//! The addresses of an entry lie here as they go on the wire: to copy them costs what it costs to copy an RRset of a
+//! zone.
 
 use std::sync::Arc;
 
