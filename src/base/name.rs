@@ -128,19 +128,26 @@ impl fmt::Display for Text<'_> {
             if at > 0 {
                 f.write_char('.')?;
             }
-            for &b in label {
+            let mut left = label;
+            while !left.is_empty() {
+                let plain = left.iter().take_while(|b| is_plain(**b)).count();
+                let (run, rest) = left.split_at(plain);
+                f.write_str(std::str::from_utf8(run).expect("plain octets are ASCII"))?;
+                let Some((&b, rest)) = rest.split_first() else { break };
+                left = rest;
                 match b {
-                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
-                        f.write_char('\\')?;
-                        f.write_char(b as char)?;
-                    }
-                    0x21..=0x7E => f.write_char(b as char)?,
+                    0x21..=0x7E => write!(f, "\\{}", b as char)?,
                     _ => write!(f, "\\{b:03}")?,
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Whether an octet stands for itself in a master file.
+fn is_plain(b: u8) -> bool {
+    matches!(b, 0x21..=0x7E) && !matches!(b, b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$')
 }
 
 /// Labels of a valid wire name with their offsets, the root label left out.

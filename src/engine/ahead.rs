@@ -4,6 +4,8 @@
 //! One question after the other, the server would mostly wait. So each step is done for the whole group, and ends by
 //! asking for the memory of the next step. Nothing is decided here but which zone encloses a name.
 
+use arrayvec::ArrayVec;
+
 use crate::base::limits::GROUP_MAX;
 use crate::base::name_buf::NameBuf;
 use crate::model::catalog::Zone;
@@ -45,5 +47,15 @@ pub fn look<'s, 'n>(
             zone.data.prefetch_node(name.hash_value());
         }
     }
+    // An edge that leaves its zone may be judged by a grant, and grants are many too.
+    let mut leading_out = ArrayVec::<&NameBuf, GROUP_MAX>::new();
+    for (i, name) in named() {
+        if zones[i].is_some_and(|zone| zone.data.likely_leads_out(name.hash_value())) {
+            snapshot.grants.prefetch_page(name.hash_value());
+            leading_out.push(name);
+        }
+    }
+    leading_out.iter().for_each(|name| snapshot.grants.prefetch_slot(name.hash_value()));
+    leading_out.iter().for_each(|name| snapshot.grants.prefetch_hostname(name.hash_value()));
     zones
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::id::{AccountId, ZoneId};
+use crate::base::mem;
 use crate::base::name::Name;
 use crate::base::pages::Pages;
 use crate::base::time::UnixTime;
@@ -67,6 +68,26 @@ impl GrantTable {
         self.grants.find(hash, |g| {
             g.zone == zone && g.wildcard == wildcard && g.hostname.as_wire() == hostname
         })
+    }
+
+    /// Asks for what [`GrantTable::prefetch_slot`] reads.
+    #[inline]
+    pub fn prefetch_page(&self, hash: u64) {
+        self.grants.prefetch_page(hash);
+    }
+
+    /// Asks for what [`GrantTable::prefetch_hostname`] reads.
+    #[inline]
+    pub fn prefetch_slot(&self, hash: u64) {
+        self.grants.prefetch_slot(hash);
+    }
+
+    /// Asks for the name that [`GrantTable::find`] compares.
+    #[inline]
+    pub fn prefetch_hostname(&self, hash: u64) {
+        if let Some(grant) = self.grants.find(hash, |_| true) {
+            mem::prefetch(grant.hostname.as_wire(), 0);
+        }
     }
 
     /// Adds a grant or replaces the one of the same hostname into the same zone.
