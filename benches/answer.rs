@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bailiwick::base::hash::HashKey;
@@ -10,6 +12,7 @@ use bailiwick::base::name::Name;
 use bailiwick::base::rtype;
 use bailiwick::base::time::UnixTime;
 use bailiwick::model::catalog::{Catalog, Zone};
+use bailiwick::model::flattened::{Addresses, Entry, Key, Outcome, Update};
 use bailiwick::model::grant::{Grant, GrantState, GrantTable};
 use bailiwick::model::question::{Client, Transport};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
@@ -35,6 +38,10 @@ fn zone(key: &HashKey, id: u32, apex: &str, hosts: usize) -> Zone {
         let foreign = wire(&format!("h{i}.two.test"));
         records.push((wire(&format!("g{i}.{apex}")), rtype::CNAME, foreign.clone()));
         records.push((wire(&format!("r{i}.{apex}")), rtype::CNAME, foreign));
+        let outside = wire(&format!("t{i}.edge.example.net"));
+        records.push((wire(&format!("f{i}.{apex}")), rtype::ALIAS, outside));
+        let inside = wire(&format!("h{i}.{apex}"));
+        records.push((wire(&format!("s{i}.{apex}")), rtype::ALIAS, inside));
     }
     records.push((wire(&format!("*.w.{apex}")), rtype::A, vec![192, 0, 2, 1]));
     let mut builder = ZoneBuilder::new(&apex, key);
@@ -49,6 +56,27 @@ fn zone(key: &HashKey, id: u32, apex: &str, hosts: usize) -> Zone {
         flatten: FlattenMode::Apex,
         data: builder.finish().expect("a zone"),
     }
+}
+
+/// What the outside said of one target.
+fn known(i: usize) -> Update {
+    let target = Name::from_text(&format!("t{i}.edge.example.net")).expect("a name");
+    let entry = Entry {
+        hops: Box::default(),
+        outcome: Outcome::Addresses,
+        addresses: Addresses::V4(Box::new([(i as u32).to_be_bytes()])),
+        dropped: 0,
+        validated: false,
+        ttl: 300,
+        fetched: UnixTime(1),
+        expires: UnixTime(301),
+        stale_until: UnixTime(86_400),
+        failure: None,
+        upstream: None,
+        took_ms: 1,
+        used: AtomicBool::new(false),
+    };
+    (Key { target, rtype: rtype::A }, Some(Arc::new(entry)))
 }
 
 fn query(name: &str) -> Vec<u8> {
@@ -88,12 +116,15 @@ fn main() {
         (hash, Grant { hostname, wildcard: false, zone: ZoneId(2), state: GrantState::Active })
     });
     snapshot.grants = GrantTable::build(grants.collect());
+    snapshot.outside.update((0..hosts).map(known).collect(), &key);
     measure(&snapshot, "one hot name", |_| "h1.one.test".into());
     measure(&snapshot, "A among 400 k names", |i| format!("h{i}.one.test"));
     measure(&snapshot, "NXDOMAIN", |i| format!("nx{i}.one.test"));
     measure(&snapshot, "wildcard", |i| format!("x{i}.w.one.test"));
     measure(&snapshot, "CNAME in the zone", |i| format!("c{i}.one.test"));
     measure(&snapshot, "granted crossing", |i| format!("g{i}.one.test"));
+    measure(&snapshot, "alias inside", |i| format!("s{i}.one.test"));
+    measure(&snapshot, "alias outside, cached", |i| format!("f{i}.one.test"));
     measure(&snapshot, "denied (1014)", |i| format!("r{i}.one.test"));
     measure(&snapshot, "unknown zone", |i| format!("h{i}.three.invalid"));
 }

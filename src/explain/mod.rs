@@ -1,6 +1,7 @@
 //! Floor 9: `bailiwick explain`: the decision trace of one question, by the very functions that answer it.
 
 mod decode;
+mod outside;
 mod text;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -16,6 +17,7 @@ use crate::base::time::UnixTime;
 use crate::engine::answer::Names;
 use crate::engine::follow::{self, Chain, Ending, Link};
 use crate::model::catalog::Zone;
+use crate::model::flattened::Key;
 use crate::model::question::{Client, Question, Transport};
 use crate::model::snapshot::Snapshot;
 use crate::policy::judge::EdgeKind;
@@ -24,6 +26,7 @@ use crate::rdata;
 use crate::wire;
 
 pub use decode::{Extended, Reply, Rr};
+pub use outside::Outside;
 
 /// A question and everything that decided its answer. The field names are the JSON's keys.
 #[derive(Debug, Serialize)]
@@ -39,6 +42,9 @@ pub struct Explanation {
     pub advice: Vec<String>,
     /// What goes on the wire; absent when the server would say nothing.
     pub answer: Option<Reply>,
+    /// What the outside would have to be asked for a better answer, and for whom.
+    #[serde(skip)]
+    pub needs: Option<(Key, AccountId)>,
 }
 
 /// One name of the chain.
@@ -50,6 +56,8 @@ pub struct Step {
     /// What leads on from here.
     pub record: Option<Record>,
     pub edge: Option<EdgeView>,
+    /// What the outside said about this name, if it was needed.
+    pub outside: Option<Outside>,
     /// The step is followed without being shown (flattening).
     pub hidden: bool,
 }
@@ -107,7 +115,8 @@ pub fn explain(
         Question { name: NameBuf::of(name, &snapshot.key), qtype: rtype, qclass: CLASS_IN };
     let mut names = Names::default();
     let chain = follow::walk(snapshot, &question, None, now, &mut names);
-    let view = View { snapshot, question: &question, names: &names, chain: &chain, account_name };
+    let view =
+        View { snapshot, question: &question, names: &names, chain: &chain, now, account_name };
     Explanation {
         name: name.to_string(),
         rtype: rdata::type_text(rtype).to_string(),
@@ -116,6 +125,9 @@ pub fn explain(
         verdict: view.ruling(),
         advice: view.advice(),
         answer: reply(snapshot, name, rtype, now),
+        needs: chain
+            .needs
+            .map(|(i, zone)| (Key { target: view.name(i).to_name(), rtype }, zone.account)),
     }
 }
 
@@ -143,6 +155,7 @@ struct View<'a, 's> {
     question: &'a Question,
     names: &'a Names,
     chain: &'a Chain<'s>,
+    now: UnixTime,
     account_name: &'a dyn Fn(AccountId) -> String,
 }
 
@@ -174,18 +187,37 @@ impl<'s> View<'_, 's> {
             account: zone.map(|z| self.account(z)),
             record,
             edge,
+            outside: self.outside(last),
             hidden: self.chain.alias.is_some_and(|a| last >= a),
         });
         steps
     }
 
+    /// What is known of name number `i`, where a hidden chain needed it.
+    fn outside(&self, i: usize) -> Option<Outside> {
+        let last = self.chain.hops.len();
+        let was_used = match self.chain.hops.get(i).map(|hop| hop.link) {
+            Some(link) => matches!(link, Link::Outside(_)),
+            None => {
+                let denied = matches!(self.chain.ending, Ending::Denied(edge) if edge.owner < last);
+                denied || matches!(self.chain.ending, Ending::Outside(_) | Ending::Failed(_))
+            }
+        };
+        let known = self.snapshot.outside.find(self.name(i), self.question.qtype);
+        let view = || known.map_or_else(Outside::unknown, |known| Outside::of(known, self.now));
+        was_used.then(view)
+    }
+
     fn followed(&self, i: usize) -> Step {
         let hop = &self.chain.hops[i];
+        if let Link::Outside(_) = hop.link {
+            return self.way_back(i, hop.verdict);
+        }
         let rtype = match hop.link {
             Link::Cname(_) => "CNAME".to_owned(),
             Link::Dname { .. } => "DNAME".to_owned(),
             Link::Alias(set) => format!("{} (flattened)", rdata::type_text(set.rtype)),
-            Link::Outside(_) => "CNAME (outside)".to_owned(),
+            Link::Outside(_) => "CNAME".to_owned(),
         };
         let target = self.text(i + 1);
         Step {
@@ -194,7 +226,22 @@ impl<'s> View<'_, 's> {
             account: Some(self.account(hop.zone)),
             record: Some(Record { rtype, ttl: hop.link.rrset().map_or(0, |set| set.ttl), target }),
             edge: Some(self.edge(i, hop.verdict)),
+            outside: None,
             hidden: self.chain.alias.is_some_and(|a| i >= a),
+        }
+    }
+
+    /// A name outside, from which the chain comes back.
+    fn way_back(&self, i: usize, verdict: Verdict) -> Step {
+        let zone = self.owner_of(i);
+        Step {
+            name: self.text(i),
+            zone: zone.map(apex),
+            account: zone.map(|z| self.account(z)),
+            record: None,
+            edge: Some(self.edge(i, verdict)),
+            outside: self.outside(i),
+            hidden: true,
         }
     }
 
@@ -267,8 +314,17 @@ impl<'s> View<'_, 's> {
                 ("too-long", format!("{name} would lead beyond {hops} hops"))
             }
             Ending::NameTooLong => ("name-too-long", format!("the DNAME makes {name} too long")),
-            Ending::Outside(_) => ("outside", format!("the outside answered for {name}")),
-            Ending::Failed(kind) => ("failed", format!("{name}: {}", kind.word())),
+            Ending::Outside(known) => {
+                let rtype = rdata::type_text(self.question.qtype);
+                match known.entry().addresses.len() {
+                    0 => ("nodata", format!("{name} has no {rtype} outside")),
+                    count => ("answer", format!("{count} {rtype} of {name}, from outside")),
+                }
+            }
+            Ending::Failed(_) if self.chain.needs.is_some() => {
+                ("unknown", format!("nothing is known of {name} outside"))
+            }
+            Ending::Failed(kind) => ("failed", format!("{name} outside: {}", kind.word())),
             Ending::Denied(_) => ("denied", format!("the edge from {name} is not allowed")),
         };
         Stop { kind, detail }

@@ -48,6 +48,9 @@ fn write_step(f: &mut fmt::Formatter<'_>, i: usize, step: &Step) -> fmt::Result 
     if let Some(record) = &step.record {
         writeln!(f, "      {} {} -> {}", record.rtype, record.ttl, record.target)?;
     }
+    if let Some(outside) = &step.outside {
+        write!(f, "{outside}")?;
+    }
     if let Some(edge) = step.edge.as_ref().filter(|e| e.crosses) {
         write_edge(f, step, edge)?;
     }

@@ -1,7 +1,7 @@
 //! The waiting room: questions whose answer needs the outside, each until its answer is known or its time is over.
 //!
-//! A worker that meets such a question hands over a copy and goes on: a slow target delays nobody who asks about another
-//! name. One thread asks the outside, once for each target and type however many questions wait, and answers
+//! A worker that meets such a question hands over a copy and goes on: a slow target delays nobody who asks about
+//! another name. One thread asks the outside, once for each target and type however many questions wait, and answers
 //! with the very function the workers use, from the snapshot of that moment: what was learned if it came, else what is
 //! stale, else SERVFAIL. Everything is bounded: who finds no room is answered at once with the best there is.
 
