@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::command::{Command, Handle, QUEUE, Reply};
+use super::files::ZonesFolder;
 use super::press::{Press, Published};
 use super::watches::Watches;
-use super::world::{Look, Now, StartError, Tally, World};
+use super::world::{Look, Now, StartError, Survey, Tally, World};
 use crate::base::limits::INCLUDE_DEPTH;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::{Overrides, Settings};
@@ -59,6 +60,19 @@ pub fn start(
     origin: Origin,
     tell: impl Fn(&Settings) + Send + 'static,
 ) -> Result<Publisher, StartError> {
+    let (handle, mut task) = prepare(settings, origin, tell)?;
+    let press = Arc::clone(&task.press);
+    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
+    let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
+    Ok(Publisher { handle, press, thread })
+}
+
+/// Reads everything; what is left is to run the task.
+fn prepare(
+    settings: Settings,
+    origin: Origin,
+    tell: impl Fn(&Settings) + Send + 'static,
+) -> Result<(Handle, Task), StartError> {
     let began = Instant::now();
     let (handle, commands) = sync_channel(QUEUE);
     // Watched before they are read, so that no edit falls between.
@@ -67,12 +81,11 @@ pub fn start(
     let mut world = World::start(settings, Now::read())?;
     world.say_dangling();
     let first = world.publish(Now::read()).expect("a new world differs from none");
-    let press = Arc::new(Press::new(first));
     say_started(&world, began.elapsed());
-    let mut task = Task {
+    let task = Task {
         world,
         origin,
-        press: Arc::clone(&press),
+        press: Arc::new(Press::new(first)),
         watches,
         inbox: Inbox { commands, passed_over: VecDeque::new() },
         is_swept: false,
@@ -85,9 +98,7 @@ pub fn start(
         stopping: false,
         tell: Box::new(tell),
     };
-    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
-    let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
-    Ok(Publisher { handle, press, thread })
+    Ok((handle, task))
 }
 
 impl Publisher {
@@ -256,26 +267,13 @@ impl Task {
         self.publish();
     }
 
-    /// Looks at everything, and plans when to do so again. Edits that come meanwhile need not wait for the end.
+    /// Looks at everything, and plans when to do so again.
     fn look(&mut self, look: Look) -> Tally {
         let began = Instant::now();
         let mut tally = Tally::default();
         self.folder = identity(self.world.settings());
         if let Some(zones) = self.world.open_zones() {
-            self.watches.add_all(&zones);
-            let survey = self.world.survey(&zones, look);
-            let keys = self.world.claim_found(survey);
-            for batch in keys.chunks(BATCH) {
-                self.world.take_in(&zones, batch.to_vec(), Now::read());
-                self.publish();
-                let paths = self.inbox.touched();
-                if !paths.is_empty() {
-                    let paths: Vec<PathBuf> = paths.into_iter().collect();
-                    let folders = self.world.touched(&zones, &paths, Now::read());
-                    self.watch(folders.unwrap_or_default());
-                    self.publish();
-                }
-            }
+            self.survey(&zones, look);
             self.world.drop_empty_accounts(&zones);
             self.watch(Vec::new());
         }
@@ -283,6 +281,49 @@ impl Task {
         self.publish();
         self.plan_look(began.elapsed());
         tally
+    }
+
+    /// Looks at one account after the other. A look at a million files takes seconds: edits that come meanwhile are
+    /// let in between two accounts.
+    fn survey(&mut self, zones: &ZonesFolder, look: Look) {
+        // Watched before they are listed, so that no edit falls between.
+        self.watches.add(zones.real());
+        let Some(accounts) = self.world.list_accounts(zones) else { return };
+        let mut survey = Survey::default();
+        for name in &accounts {
+            self.watches.add_account(zones, name);
+            self.world.survey_account(zones, name, look, &mut survey);
+            let paths = self.inbox.touched();
+            if !paths.is_empty() {
+                // What was found before has to claim its names before.
+                self.take_in(zones, std::mem::take(&mut survey));
+                self.let_in(zones, paths);
+            }
+        }
+        self.world.survey_rest(&accounts, look, &mut survey);
+        self.take_in(zones, survey);
+    }
+
+    /// Takes in what was found, in batches; edits that come meanwhile need not wait for the end.
+    fn take_in(&mut self, zones: &ZonesFolder, survey: Survey) {
+        let keys = self.world.claim_found(survey);
+        for batch in keys.chunks(BATCH) {
+            self.world.take_in(zones, batch.to_vec(), Now::read());
+            self.publish();
+            let paths = self.inbox.touched();
+            self.let_in(zones, paths);
+        }
+    }
+
+    /// Takes in edits that came during a look.
+    fn let_in(&mut self, zones: &ZonesFolder, paths: BTreeSet<PathBuf>) {
+        if paths.is_empty() {
+            return;
+        }
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        let folders = self.world.touched(zones, &paths, Now::read());
+        self.watch(folders.unwrap_or_default());
+        self.publish();
     }
 
     fn plan_look(&mut self, took: Duration) {
@@ -437,5 +478,69 @@ fn say_findings(findings: &[ConfigFinding]) -> Vec<String> {
 impl World {
     fn say_dangling(&self) {
         say_findings(&self.dangling());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::base::id::Generation;
+    use crate::base::name::Name;
+
+    const ZONE: &str = "$TTL 60\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\n";
+
+    /// Accounts a, b and c with one zone each, read and not running.
+    fn three(folder: &std::path::Path) -> (Handle, Task) {
+        for account in ["a", "b", "c"] {
+            let folder = folder.join("zones").join(account);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(format!("{account}.example.zone")), ZONE).unwrap();
+        }
+        let config = folder.join("config.toml");
+        fs::write(&config, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+        let (settings, _) = file::read_with(&config, &Overrides::default()).unwrap();
+        prepare(settings, Origin { config, overrides: Overrides::default() }, |_| {}).unwrap()
+    }
+
+    fn serial(task: &Task, apex: &str) -> u32 {
+        let apex = Name::from_text(apex).unwrap();
+        task.press.published().load().catalog.zone_at(&apex).unwrap().data.serial()
+    }
+
+    #[test]
+    fn edits_do_not_wait_for_a_look_at_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, mut task) = three(folder.path());
+        let path = |name: &str| folder.path().join("zones").join(name);
+        let edited = ZONE.replace("master 1", "master 22");
+        // By another name of the file, so that nobody tells of it.
+        let other = folder.path().join("other");
+        fs::hard_link(path("b/b.example.zone"), &other).unwrap();
+        fs::write(other, &edited).unwrap();
+        fs::write(path("c/c.example.zone"), &edited).unwrap();
+        handle.send(Command::Touched(vec![path("c/c.example.zone")])).unwrap();
+        let Generation(before) = task.press.published().load().generation;
+        task.look(Look::Stamps);
+        assert_eq!((serial(&task, "b.example"), serial(&task, "c.example")), (22, 22));
+        // What was told went first, in a generation of its own; b was found afterwards.
+        assert_eq!(task.press.published().load().generation, Generation(before + 2));
+    }
+
+    #[test]
+    fn an_edit_looks_at_its_own_zone_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_handle, mut task) = three(folder.path());
+        let path = |name: &str| folder.path().join("zones").join(name);
+        let edited = ZONE.replace("master 1", "master 2");
+        fs::write(path("b/b.example.zone"), &edited).unwrap();
+        fs::write(path("c/c.example.zone"), &edited).unwrap();
+        fs::write(path("a/new.example.zone"), ZONE).unwrap();
+        task.touched([path("c/c.example.zone"), path("a/new.example.zone")].into());
+        assert_eq!(serial(&task, "c.example"), 2);
+        assert_eq!(serial(&task, "new.example"), 1);
+        // Nobody told of b: it was not looked at.
+        assert_eq!(serial(&task, "b.example"), 1);
     }
 }

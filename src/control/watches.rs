@@ -36,7 +36,7 @@ impl Watches {
     }
 
     /// Watches `zones/` and the folders of all accounts.
-    pub fn add_all(&mut self, zones: &ZonesFolder) {
+    fn add_all(&mut self, zones: &ZonesFolder) {
         self.add(zones.real());
         let Ok(accounts) = zones.accounts() else { return };
         for name in accounts.found {
@@ -53,7 +53,8 @@ impl Watches {
         }
     }
 
-    fn add_account(&mut self, zones: &ZonesFolder, name: &str) {
+    /// Watches the folder of one account.
+    pub fn add_account(&mut self, zones: &ZonesFolder, name: &str) {
         if let Ok(folder) = zones.account(name) {
             self.add(folder.real());
         }

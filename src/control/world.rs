@@ -14,7 +14,7 @@ mod survey;
 mod touch;
 mod vanish;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
@@ -87,8 +87,9 @@ pub struct World {
     depends: Depends,
     /// The snapshot that will be published next.
     next: Draft,
-    /// Zones came or went, so that grants and trusts have to be derived anew.
+    /// Zones or accounts that grants or trusts speak of came or went, so that they have to be derived anew.
     grants_stale: bool,
+    mentions: Mentions,
     /// Nothing is known of the files: why `zones/` cannot be read.
     unreadable: Option<String>,
     chatter: Chatter,
@@ -96,6 +97,13 @@ pub struct World {
     store_failing: bool,
     cookie_secret: [u8; 16],
     _lock: Lock,
+}
+
+/// What grants and trusts speak of: nothing else can change them by coming or going.
+#[derive(Debug, Default)]
+struct Mentions {
+    zones: HashSet<Name>,
+    accounts: HashSet<Box<str>>,
 }
 
 /// One account.
@@ -259,7 +267,7 @@ impl World {
     fn add_account(&mut self, name: &str) -> AccountId {
         let id = self.ownership.add_account(name);
         self.accounts.entry(id).or_insert_with(|| {
-            self.grants_stale = true;
+            self.grants_stale |= self.mentions.accounts.contains(name);
             Account { name: name.into(), zones: HashMap::new(), problem: None }
         });
         id

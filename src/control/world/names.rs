@@ -49,7 +49,7 @@ impl World {
 
     fn hold_name(&mut self, key: &Key, title: Title) {
         self.ownership.add_zone(&key.1, key.0, title.given);
-        self.grants_stale = true;
+        self.grants_stale |= self.mentions.zones.contains(&key.1);
         if self.refused.remove(key)
             && let Some(more) = self.state_mut(key).and_then(|state| state.more.as_mut())
         {
@@ -84,7 +84,7 @@ impl World {
             return;
         };
         self.next.remove(&key.1);
-        self.grants_stale = true;
+        self.grants_stale |= self.mentions.zones.contains(&key.1);
         self.ownership.remove_zone(key.1.as_wire());
         self.keeper.send(Change::Forget(held.id));
         match self.register.release(key.1.as_wire()) {
@@ -118,7 +118,7 @@ impl World {
                 self.keeper.send(Change::Forget(held.id));
             }
             self.next.remove(&key.1);
-            self.grants_stale = true;
+            self.grants_stale |= self.mentions.zones.contains(&key.1);
             self.ownership.remove_zone(key.1.as_wire());
             self.refuse(&key, refusal);
         }
@@ -138,7 +138,7 @@ impl World {
             info!(event = "account-gone", account = &*name, "account removed");
             self.accounts.remove(&id);
             self.ownership.remove_account(&name);
-            self.grants_stale = true;
+            self.grants_stale |= self.mentions.accounts.contains(&name);
         }
     }
 }
@@ -166,4 +166,53 @@ fn settle_incumbents<'a>(
     });
     let lost = lost.collect();
     (register, lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::file;
+    use crate::config::settings::Overrides;
+    use crate::control::world::Now;
+
+    const ZONE: &str = "$TTL 60\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\n";
+    const CONFIG: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n[[grants]]\nhostname = \"www.a.example\"\n\
+        zone = \"provider.example\"\n[accounts.a]\ntrusts = [\"friend\"]\n";
+
+    #[test]
+    fn grants_are_derived_anew_only_for_names_they_speak_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let zones = folder.path().join("zones");
+        fs::create_dir_all(zones.join("a")).unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(&config, CONFIG).unwrap();
+        let (settings, _) = file::read_with(&config, &Overrides::default()).unwrap();
+        let mut world = World::start(settings, Now::read()).unwrap();
+        world.publish(Now::read()).unwrap();
+        let add = |world: &mut World, account: &str, zone: &str| {
+            fs::create_dir_all(zones.join(account)).unwrap();
+            let path = zones.join(account).join(format!("{zone}.zone"));
+            fs::write(&path, ZONE).unwrap();
+            let opened = world.open_zones().unwrap();
+            let paths = [path.parent().unwrap().to_owned(), path.clone()];
+            world.touched(&opened, &paths, Now::read());
+            let stale = world.grants_stale;
+            world.publish(Now::read()).unwrap();
+            stale
+        };
+        assert!(!add(&mut world, "a", "a.example"));
+        assert!(!add(&mut world, "b", "b.example"));
+        assert!(add(&mut world, "friend", "friend.example"));
+        assert!(add(&mut world, "b", "provider.example"));
+        assert_eq!(world.snapshot().grants.len(), 1);
+        assert_eq!(world.snapshot().trusts.len(), 1);
+        let key = |zone: &str| (world.account_id("b").unwrap(), Name::from_text(zone).unwrap());
+        let (b, provider) = (key("b.example"), key("provider.example"));
+        world.release(&b);
+        assert!(!world.grants_stale);
+        world.release(&provider);
+        assert!(world.grants_stale);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tracing::{info, warn};
 
-use super::{Now, World};
+use super::{Mentions, Now, World};
 use crate::base::id::AccountId;
 use crate::base::name::Name;
 use crate::config;
@@ -111,6 +111,7 @@ impl World {
     /// Derives grants and trusts from the settings and the zones and accounts that exist.
     pub(super) fn derive_grants(&mut self, now: Now) {
         self.grants_stale = false;
+        self.mentions = mentions(&self.settings);
         let in_force: HashSet<GrantKey> = self
             .settings
             .grants
@@ -164,6 +165,17 @@ impl World {
     pub fn account_ids(&self) -> impl Iterator<Item = (AccountId, &str)> {
         self.accounts.iter().map(|(id, account)| (*id, &*account.name))
     }
+}
+
+/// What grants and trusts speak of.
+fn mentions(settings: &Settings) -> Mentions {
+    let zones = settings.grants.iter().map(|grant| grant.zone.clone()).collect();
+    let trusting = settings.accounts.iter().filter(|(_, account)| !account.trusts.is_empty());
+    let accounts = trusting.flat_map(|(name, account)| {
+        let trusted = account.trusts.iter().map(|trusted| trusted.account.as_str());
+        trusted.chain([name.as_str()]).map(Box::from)
+    });
+    Mentions { zones, accounts: accounts.collect() }
 }
 
 /// Whether settings differ in what decides who may hold a name.

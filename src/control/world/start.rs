@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::draft::Draft;
 use super::edit::{Arenas, say_strays};
-use super::{Account, Chatter, Depends, Key, Now, Tally, World, ZoneState};
+use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
 use crate::base::id::ZoneId;
 use crate::base::mem::Arena;
 use crate::config::settings::Settings;
@@ -79,6 +79,7 @@ impl World {
             depends: Depends::default(),
             next: Draft::at_start(Snapshot::empty(keys.names)),
             grants_stale: true,
+            mentions: Mentions::default(),
             unreadable: None,
             chatter: Chatter::default(),
             tally: Tally::default(),

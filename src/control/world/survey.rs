@@ -35,32 +35,35 @@ pub struct Survey {
 }
 
 impl World {
-    /// Looks at everything in `zones/`. What it finds is to be claimed and read.
-    pub fn survey(&mut self, zones: &ZonesFolder, look: Look) -> Survey {
-        let mut survey = Survey::default();
-        let accounts = match zones.accounts() {
-            Ok(accounts) => accounts,
+    /// The accounts that have folders, in order; `None`: nobody knows.
+    pub fn list_accounts(&mut self, zones: &ZonesFolder) -> Option<Vec<String>> {
+        match zones.accounts() {
+            Ok(accounts) => {
+                say_strays(&accounts.strays);
+                Some(accounts.found)
+            }
             Err(error) => {
                 self.say_unreadable(&error);
-                return survey;
+                None
             }
-        };
-        say_strays(&accounts.strays);
-        for name in &accounts.found {
-            self.survey_account(zones, name, look, &mut survey);
         }
+    }
+
+    /// Ends a look at the folders of all accounts, those that were `found`: what changed beside zone files, and the
+    /// accounts whose folders are gone.
+    pub fn survey_rest(&mut self, found: &[String], look: Look, survey: &mut Survey) {
         if look == Look::Stamps {
             survey.read.extend(self.depends.changed());
         }
-        let names = |id: &AccountId| accounts.found.binary_search(&self.account_name(*id).into());
-        let gone: Vec<AccountId> =
-            self.accounts.keys().copied().filter(|id| names(id).is_err()).collect();
-        gone.into_iter().for_each(|id| self.all_gone(id, &mut survey));
-        survey
+        let is_gone = |id: &AccountId| {
+            found.binary_search_by(|name| name.as_str().cmp(self.account_name(*id))).is_err()
+        };
+        let gone: Vec<AccountId> = self.accounts.keys().copied().filter(is_gone).collect();
+        gone.into_iter().for_each(|id| self.all_gone(id, survey));
     }
 
     /// Looks at the folder of one account.
-    pub(super) fn survey_account(
+    pub fn survey_account(
         &mut self,
         zones: &ZonesFolder,
         name: &str,
