@@ -4,6 +4,7 @@
 //! The bench runs itself under callgrind, which counts only inside `counted`. A count does not depend on the machine's
 //! speed or load, but on the compiler; so each list names its compiler, and for another one the tolerance is wider.
 
+#[allow(dead_code, reason = "the other bench uses the rest")]
 mod world;
 
 use std::collections::BTreeMap;

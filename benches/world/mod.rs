@@ -1,6 +1,8 @@
 //! The world of the benches that ask in-process: two accounts, one zone each, and grants between them.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bailiwick::base::hash::HashKey;
 use bailiwick::base::id::{AccountId, ZoneId};
@@ -8,6 +10,7 @@ use bailiwick::base::name::Name;
 use bailiwick::base::rtype::{self, RType};
 use bailiwick::base::time::UnixTime;
 use bailiwick::model::catalog::{Catalog, Zone};
+use bailiwick::model::flattened::{Addresses, Entry, Key, Outcome, Update};
 use bailiwick::model::grant::{Grant, GrantState, GrantTable};
 use bailiwick::model::question::{Client, Transport};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
@@ -39,6 +42,10 @@ pub enum Kind {
     Granted,
     /// The same without a grant.
     Denied,
+    /// An alias of an address of the same zone.
+    AliasInside,
+    /// An alias of a name outside, of which the outside has told.
+    AliasOutside,
     /// A name of no zone.
     Unknown,
 }
@@ -54,6 +61,8 @@ impl Kind {
             Kind::Chain => format!("l{i}.{OWN}"),
             Kind::Granted => format!("g{i}.{OWN}"),
             Kind::Denied => format!("r{i}.{OWN}"),
+            Kind::AliasInside => format!("s{i}.{OWN}"),
+            Kind::AliasOutside => format!("f{i}.{OWN}"),
             Kind::Unknown => format!("h{i}.three.invalid"),
         }
     }
@@ -61,7 +70,7 @@ impl Kind {
     /// RCODE and number of answers, so that nothing else is measured by mistake.
     fn expected(self) -> (u8, u8) {
         match self {
-            Kind::Hit | Kind::Wildcard => (0, 1),
+            Kind::Hit | Kind::Wildcard | Kind::AliasInside | Kind::AliasOutside => (0, 1),
             Kind::InZone | Kind::Granted => (0, 2),
             Kind::Chain => (0, 4),
             Kind::Missing => (3, 0),
@@ -125,7 +134,11 @@ fn zone(id: u32, apex: &str, hosts: usize) -> Zone {
     push(&format!("*.w.{apex}"), rtype::A, &[192, 0, 2, 1]);
     for i in 0..hosts {
         push(&format!("h{i}.{apex}"), rtype::A, &(i as u32).to_be_bytes());
-        push(&format!("c{i}.{apex}"), rtype::CNAME, &wire(&format!("h{i}.{apex}")));
+        // A target far away in memory, as that of an edge that crosses.
+        let far = (i + hosts / 2) % hosts;
+        push(&format!("c{i}.{apex}"), rtype::CNAME, &wire(&format!("h{far}.{apex}")));
+        push(&format!("s{i}.{apex}"), rtype::ALIAS, &wire(&format!("h{far}.{apex}")));
+        push(&format!("f{i}.{apex}"), rtype::ALIAS, &wire(&outside(i)));
         push(&format!("k{i}.{apex}"), rtype::CNAME, &wire(&format!("c{i}.{apex}")));
         push(&format!("l{i}.{apex}"), rtype::CNAME, &wire(&format!("k{i}.{apex}")));
         push(&format!("g{i}.{apex}"), rtype::CNAME, &wire(&format!("h{i}.{FOREIGN}")));
@@ -141,12 +154,38 @@ fn zone(id: u32, apex: &str, hosts: usize) -> Zone {
     }
 }
 
+/// A name outside that an alias leads to.
+fn outside(i: usize) -> String {
+    format!("t{i}.edge.example.net")
+}
+
+/// What the outside said of it.
+pub fn known(i: usize) -> Update {
+    let target = Name::from_text(&outside(i)).expect("a name");
+    let entry = Entry {
+        hops: Box::default(),
+        outcome: Outcome::Addresses,
+        addresses: Addresses::V4(Box::new([(i as u32).to_be_bytes()])),
+        dropped: 0,
+        validated: false,
+        ttl: 300,
+        fetched: UnixTime(1),
+        expires: UnixTime(301),
+        stale_until: UnixTime(86_400),
+        failure: None,
+        upstream: None,
+        took_ms: 1,
+        used: AtomicBool::new(false),
+    };
+    (Key { target, rtype: rtype::A }, Some(Arc::new(entry)))
+}
+
 fn wire(text: &str) -> Vec<u8> {
     Name::from_text(text).expect("a name").as_wire().to_vec()
 }
 
 /// A question for A with EDNS, as a resolver sends it.
-fn packet(name: &str) -> Vec<u8> {
+pub fn packet(name: &str) -> Vec<u8> {
     let mut packet = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     packet.extend(wire(name));
     packet.extend([0, 1, 0, 1]);

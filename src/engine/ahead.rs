@@ -8,21 +8,23 @@ use arrayvec::ArrayVec;
 
 use crate::base::limits::GROUP_MAX;
 use crate::base::name_buf::NameBuf;
+use crate::engine::answer::Names;
 use crate::model::catalog::Zone;
 use crate::model::snapshot::Snapshot;
 
 /// The zone that encloses each name, where that is known; `None` says nothing.
 pub type Zones<'s> = [Option<&'s Zone>; GROUP_MAX];
 
-/// Finds the zones of up to [`GROUP_MAX`] names and asks for the memory of their nodes. `name(i)` is `None` where there
-/// is nothing to look up.
+/// Finds the zones of up to [`GROUP_MAX`] query names and asks for the memory of their nodes. `name(i)` is `None` where
+/// there is nothing to look up; `names[i]` is what question `i` will be walked with.
 pub fn look<'s, 'n>(
     snapshot: &'s Snapshot,
-    count: usize,
+    names: &mut [Names],
     name: impl Fn(usize) -> Option<&'n NameBuf>,
 ) -> Zones<'s> {
     let mut zones: Zones<'s> = [None; GROUP_MAX];
-    let named = || (0..count.min(GROUP_MAX)).filter_map(|i| Some((i, name(i)?)));
+    let count = names.len().min(GROUP_MAX);
+    let named = || (0..count).filter_map(|i| Some((i, name(i)?)));
     for (_, name) in named() {
         snapshot.catalog.prefetch_page(name);
     }
@@ -47,15 +49,57 @@ pub fn look<'s, 'n>(
             zone.data.prefetch_node(name.hash_value());
         }
     }
-    // An edge that leaves its zone may be judged by a grant, and grants are many too.
-    let mut leading_out = ArrayVec::<&NameBuf, GROUP_MAX>::new();
-    for (i, name) in named() {
-        if zones[i].is_some_and(|zone| zone.data.likely_leads_out(name.hash_value())) {
-            snapshot.grants.prefetch_page(name.hash_value());
-            leading_out.push(name);
+    let mut edges = Edges::new();
+    for (i, (names, zone)) in names.iter_mut().zip(&zones).enumerate() {
+        names.forget();
+        if let (Some(name), Some(zone)) = (name(i), *zone)
+            && let Some(set) = zone.data.likely_link(name.hash_value())
+            && let Some(target) = names.make_ready(name, set, &zone.data, &snapshot.key)
+        {
+            let inside = target.ends_in(zone.apex());
+            edges.push(Edge { name, target, zone: inside.then_some(zone), inside });
         }
     }
-    leading_out.iter().for_each(|name| snapshot.grants.prefetch_slot(name.hash_value()));
-    leading_out.iter().for_each(|name| snapshot.grants.prefetch_hostname(name.hash_value()));
+    if !edges.is_empty() {
+        follow(snapshot, &mut edges);
+    }
     zones
+}
+
+/// The first edge of a walk, as far as it can be guessed.
+struct Edge<'s, 'n> {
+    name: &'n NameBuf,
+    target: &'n NameBuf,
+    /// Zone of the target.
+    zone: Option<&'s Zone>,
+    /// It stays in the zone, most likely.
+    inside: bool,
+}
+
+type Edges<'s, 'n> = ArrayVec<Edge<'s, 'n>, GROUP_MAX>;
+
+/// Asks for what the first edges need: their targets, and for those that leave the zone a grant. Memory is asked for and
+/// nothing else: of a denied target nothing is read.
+fn follow<'s>(snapshot: &'s Snapshot, edges: &mut Edges<'s, '_>) {
+    let leaving = |edges: &Edges<'s, '_>, each: &dyn Fn(&Edge<'s, '_>)| {
+        edges.iter().filter(|e| !e.inside).for_each(each);
+    };
+    leaving(edges, &|e| {
+        snapshot.grants.prefetch_page(e.name.hash_value());
+        snapshot.catalog.prefetch_page(e.target);
+    });
+    leaving(edges, &|e| {
+        snapshot.grants.prefetch_slot(e.name.hash_value());
+        snapshot.catalog.prefetch_slot(e.target);
+    });
+    for e in edges.iter_mut().filter(|e| !e.inside) {
+        snapshot.grants.prefetch_hostname(e.name.hash_value());
+        e.zone = snapshot.catalog.likely_zone_for(e.target);
+        if let Some(zone) = e.zone {
+            zone.data.prefetch_head();
+        }
+    }
+    let targets = || edges.iter().filter_map(|e| Some((e.zone?, e.target.hash_value())));
+    targets().for_each(|(zone, hash)| zone.data.prefetch_index(hash));
+    targets().for_each(|(zone, hash)| zone.data.prefetch_node(hash));
 }

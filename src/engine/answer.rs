@@ -3,6 +3,7 @@
 use arrayvec::ArrayVec;
 use std::net::IpAddr;
 
+use crate::base::hash::HashKey;
 use crate::base::id::AccountId;
 use crate::base::limits::HOPS_MAX;
 use crate::base::name_buf::NameBuf;
@@ -165,18 +166,65 @@ pub struct Answer<'s> {
 }
 
 /// Names of the chain behind the query name, reused from question to question.
-pub struct Names(Box<[NameBuf; HOPS_MAX + 1]>);
+pub struct Names {
+    names: Box<[NameBuf; HOPS_MAX + 1]>,
+    /// Where the RRset lies whose target is number 1 already; 0: none.
+    ready_from: usize,
+}
 
 impl Default for Names {
     fn default() -> Names {
-        Names(Box::new(std::array::from_fn(|_| NameBuf::default())))
+        let names = Box::new(std::array::from_fn(|_| NameBuf::default()));
+        Names { names, ready_from: 0 }
     }
 }
 
 impl Names {
+    /// Writes the target of `set`, a CNAME, DNAME or alias in `zone`, as the name after number `i`; `first` is the query
+    /// name, number 0. Returns whether it is a name.
+    pub fn take_target(
+        &mut self,
+        first: &NameBuf,
+        i: usize,
+        set: RrSet<'_>,
+        zone: &ZoneData,
+        key: &HashKey,
+    ) -> bool {
+        if i == 0 && std::mem::take(&mut self.ready_from) == place(set) {
+            return true;
+        }
+        let (name, next) = self.step(first, i);
+        let (front, in_zone) = set.first_target();
+        if in_zone {
+            next.set_joined(front, name, zone.apex_labels(), key).is_ok()
+        } else {
+            next.set(front, key).is_ok()
+        }
+    }
+
+    /// Does that ahead of time for the query name. The walk may come to another RRset: then nothing is ready.
+    pub fn make_ready(
+        &mut self,
+        first: &NameBuf,
+        set: RrSet<'_>,
+        zone: &ZoneData,
+        key: &HashKey,
+    ) -> Option<&NameBuf> {
+        if !self.take_target(first, 0, set, zone, key) {
+            return None;
+        }
+        self.ready_from = place(set);
+        Some(self.at(1))
+    }
+
+    /// Nothing is ready: another question, perhaps other zones.
+    pub fn forget(&mut self) {
+        self.ready_from = 0;
+    }
+
     /// Name number `i` of the chain, counted from 1 (the query name is number 0 and not here).
     pub fn at(&self, i: usize) -> &NameBuf {
-        &self.0[i - 1]
+        &self.names[i - 1]
     }
 
     /// Name number `i` of the chain that begins with `first`.
@@ -186,7 +234,12 @@ impl Names {
 
     /// Name number `i` to read and the one after it to write; `first` is the query name, number 0.
     pub fn step<'n>(&'n mut self, first: &'n NameBuf, i: usize) -> (&'n NameBuf, &'n mut NameBuf) {
-        let (done, next) = self.0.split_at_mut(i);
+        let (done, next) = self.names.split_at_mut(i);
         (done.last().unwrap_or(first), &mut next[0])
     }
+}
+
+/// What tells one stored RRset from all others as long as their zones live.
+fn place(set: RrSet<'_>) -> usize {
+    set.wire.as_ptr() as usize
 }

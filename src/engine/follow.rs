@@ -325,14 +325,7 @@ impl<'s> Walk<'s, '_> {
     fn take_target(&mut self, zone: &Zone, set: RrSet<'s>) -> bool {
         self.chain.judged = Some(set);
         let i = self.chain.hops.len();
-        let (name, next) = self.names.step(&self.question.name, i);
-        let (front, in_zone) = set.first_target();
-        let key = &self.snapshot.key;
-        if in_zone {
-            next.set_joined(front, name, zone.data.apex_labels(), key).is_ok()
-        } else {
-            next.set(front, key).is_ok()
-        }
+        self.names.take_target(&self.question.name, i, set, &zone.data, &self.snapshot.key)
     }
 
     /// Judges the edge from the current name to the next one, which is in `names`.
@@ -344,12 +337,18 @@ impl<'s> Walk<'s, '_> {
     /// Judges the edge to name number `target`, which is in `names`.
     pub(super) fn judge(&self, from: Exit<'s>, target: usize) -> Verdict {
         let hidden = self.chain.alias.filter(|_| self.alias_inside);
+        let next = self.names.at(target);
+        let target_zone = self.snapshot.catalog.zone_for(next);
+        if let Some(zone) = target_zone {
+            // Only asked for: nothing of the target is read before the verdict.
+            zone.data.prefetch_index(next.hash_value());
+        }
         let edge = Edge {
             owner: self.name(from.owner),
             owner_zone: from.zone,
             kind: from.kind,
             alias: hidden.map(|a| self.name(a)),
-            target_zone: self.snapshot.catalog.zone_for(self.names.at(target)),
+            target_zone,
         };
         let grants = Grants {
             table: &self.snapshot.grants,

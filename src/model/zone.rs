@@ -280,21 +280,22 @@ impl ZoneData {
         mem::prefetch(&self.0, at + 64);
     }
 
-    /// Whether a name with this hash has a CNAME to a name outside the zone, as far as the first look tells. Reads
-    /// header, index and node.
+    /// The CNAME or alias of a name with this hash, as far as the first look tells. Reads header, index and node.
     #[inline]
-    pub fn likely_leads_out(&self, hash: u64) -> bool {
+    pub fn likely_link(&self, hash: u64) -> Option<RrSet<'_>> {
+        if !self.is_ready() {
+            return None;
+        }
         let entry = self.index_entry(hash);
         let at = self.u32_at(entry + 4) as usize;
-        if !self.is_ready() || at == 0 || self.u32_at(entry) != (hash >> 32) as u32 {
-            return false;
+        if at == 0 || self.u32_at(entry) != (hash >> 32) as u32 {
+            return None;
         }
         let node = Node { zone: self, at };
-        let first = || self.rrset_at(node.first_rrset());
-        node.flags().has(NodeFlags::REDIRECTS)
-            && !node.is_empty()
-            && first().rtype == rtype::CNAME
-            && first().fixups.is_empty()
+        if !node.flags().has(NodeFlags::REDIRECTS) {
+            return None;
+        }
+        node.rrsets().find(|set| matches!(set.rtype, rtype::CNAME | rtype::ALIAS))
     }
 
     #[inline]

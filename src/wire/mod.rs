@@ -28,8 +28,8 @@ pub struct Scratch {
 /// Up to [`GROUP_MAX`] messages that are answered side by side.
 pub struct Group {
     parsed: Box<[(Parse, Query)]>,
+    names: Box<[Names]>,
     count: usize,
-    names: Names,
 }
 
 /// What is known of a group before its messages are answered.
@@ -110,8 +110,9 @@ impl Group {
     }
 
     /// Fetches what answering the messages will read.
-    pub fn look_ahead<'s>(&self, snapshot: &'s Snapshot) -> Ahead<'s> {
-        let zones = ahead::look(snapshot, self.count, |i| match &self.parsed[i] {
+    pub fn look_ahead<'s>(&mut self, snapshot: &'s Snapshot) -> Ahead<'s> {
+        let Group { parsed, names, count } = self;
+        let zones = ahead::look(snapshot, &mut names[..*count], |i| match &parsed[i] {
             (Parse::Question, query) => Some(&query.question.name),
             _ => None,
         });
@@ -132,14 +133,15 @@ impl Group {
         let (parse, query) = &parsed[i];
         let message = Message { packet, parse: *parse, query, zone: ahead.zones[i], client, now };
         let snapshot = ahead.snapshot;
-        message.directly(snapshot, out).or_else(|| message.at_length(snapshot, names, out))
+        message.directly(snapshot, out).or_else(|| message.at_length(snapshot, &mut names[i], out))
     }
 }
 
 impl Default for Group {
     fn default() -> Group {
         let parsed = (0..GROUP_MAX).map(|_| (Parse::Ignore, Query::default())).collect();
-        Group { parsed, count: 0, names: Names::default() }
+        let names = (0..GROUP_MAX).map(|_| Names::default()).collect();
+        Group { parsed, names, count: 0 }
     }
 }
 
