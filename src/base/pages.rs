@@ -19,6 +19,7 @@ struct Slot<T> {
 }
 
 type Page<T> = Arc<[Option<Slot<T>>]>;
+type Middle<T> = Arc<[Page<T>]>;
 
 /// See the file's head.
 #[derive(Clone)]
@@ -26,7 +27,7 @@ pub struct Pages<T> {
     /// Pages there are, as a power of two; the top bits of a hash choose the page.
     bits: u32,
     count: usize,
-    top: Arc<Vec<Arc<Vec<Page<T>>>>>,
+    top: Arc<[Middle<T>]>,
 }
 
 impl<T: Clone> Default for Pages<T> {
@@ -44,16 +45,16 @@ impl<T: Clone> Pages<T> {
         for (hash, item) in items {
             by_page[page_of(hash, bits)].push(Slot { hash, item });
         }
-        let mut middles: Vec<Arc<Vec<Page<T>>>> = Vec::new();
+        let mut middles: Vec<Middle<T>> = Vec::new();
         let mut pages = by_page.into_iter().map(page_from);
         loop {
             let middle: Vec<Page<T>> = pages.by_ref().take(1 << MIDDLE_BITS).collect();
             if middle.is_empty() {
                 break;
             }
-            middles.push(Arc::new(middle));
+            middles.push(middle.into());
         }
-        Pages { bits, count, top: Arc::new(middles) }
+        Pages { bits, count, top: middles.into() }
     }
 
     pub fn len(&self) -> usize {

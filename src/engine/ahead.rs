@@ -78,7 +78,7 @@ struct Edge<'s, 'n> {
 
 type Edges<'s, 'n> = ArrayVec<Edge<'s, 'n>, GROUP_MAX>;
 
-/// Asks for what the first edges need: their targets, and for those that leave the zone a grant. Memory is asked for and
+/// Asks for what the first edges need: their targets, and for those that leave the zone a grant. Memory is asked for,
 /// nothing else: of a denied target nothing is read.
 fn follow<'s>(snapshot: &'s Snapshot, edges: &mut Edges<'s, '_>) {
     let leaving = |edges: &Edges<'s, '_>, each: &dyn Fn(&Edge<'s, '_>)| {

@@ -180,8 +180,8 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Writes the target of `set`, a CNAME, DNAME or alias in `zone`, as the name after number `i`; `first` is the query
-    /// name, number 0. Returns whether it is a name.
+    /// Writes the target of `set`, a CNAME, DNAME or alias in `zone`, as the name after number `i`; `first` is the
+    /// query name, number 0. Returns whether it is a name.
     pub fn take_target(
         &mut self,
         first: &NameBuf,
