@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -123,21 +123,26 @@ pub fn rest(process: &Process, most: Duration) {
 
 /// The serial of a zone as it is served now.
 fn serial(socket: &UdpSocket, apex: &str) -> Option<u32> {
+    static ID: AtomicU16 = AtomicU16::new(0);
     let mut question = Vec::new();
     packet(apex, SOA, &mut question);
-    let id = (Instant::now().elapsed().as_nanos() as u16).wrapping_add(question.len() as u16);
-    question[..2].copy_from_slice(&id.to_be_bytes());
+    question[..2].copy_from_slice(&ID.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     socket.send(&question).ok()?;
     let mut answer = [0; 2048];
-    let len = socket.recv(&mut answer).ok()?;
-    // The SOA is the first answer, after the question: pointer, type, class, TTL, length, two names, five numbers.
+    // Answers to earlier questions may still come: a server that was loading answers all that waited.
+    let len = loop {
+        let len = socket.recv(&mut answer).ok()?;
+        if answer[..2] == question[..2] {
+            break len;
+        }
+    };
+    // The SOA is the first answer, behind the question: name, type, class, TTL, length, two names, five numbers.
     if len < 12 || answer[3] & 15 != 0 || answer[7] == 0 {
         return None;
     }
     let record = question.len() - 11;
-    let data = record + 12;
-    let data_len = usize::from(u16::from_be_bytes([answer[record + 10], answer[record + 11]]));
-    let at = data + data_len - 20;
+    let data_len = u16::from_be_bytes([answer[record + 10], answer[record + 11]]);
+    let at = record + 12 + usize::from(data_len) - 20;
     answer.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
 }
 
@@ -269,13 +274,20 @@ fn say(subject: &Subject, load: Load, shown: &Shown, us: f64) {
     );
 }
 
-/// An edit as an operator makes it: written beside, renamed into place, the server told if it has to be told.
-fn put(path: &Path, set: Set, zone: usize, serial: u32) -> io::Result<()> {
-    let new = path.with_extension("new");
+/// A zone file as an operator writes it: beside the zones, to be renamed into place.
+fn stage(plan: &Plan, zone: usize, serial: u32) -> io::Result<PathBuf> {
+    let path = plan.home.join(format!("staged.{serial}"));
     let mut text = Vec::new();
-    set.text(zone, serial, &mut text)?;
-    fs::write(&new, text)?;
-    fs::rename(new, path)
+    plan.set.text(zone, serial, &mut text)?;
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Renames what was staged into place, and tells the server if it has to be told.
+fn put(plan: &Plan, zone: usize, staged: &Path) -> io::Result<()> {
+    fs::rename(staged, plan.zones.join(plan.set.place(zone)))?;
+    plan.told_of_edit(&plan.set.apex(zone)).iter().for_each(|command| drop(output(command)));
+    Ok(())
 }
 
 /// From the rename until the first answer with the new serial, in ms: of an edited zone, of a new zone.
@@ -298,20 +310,19 @@ pub fn visible(subject: &Subject, tries: usize) -> io::Result<Value> {
     let (mut edits, mut adds) = (Vec::new(), Vec::new());
     for n in 0..tries {
         let zone = dice.next() as usize % plan.set.zone_count();
-        let (apex, path) = (plan.set.apex(zone), plan.zones.join(plan.set.place(zone)));
         let want = 100 + n as u32;
+        let staged = stage(plan, zone, want)?;
         let began = Instant::now();
-        put(&path, plan.set, zone, want)?;
-        plan.told_of_edit(&apex).iter().for_each(|command| drop(output(command)));
-        edits.push(until(&apex, want, began));
-        put(&path, plan.set, zone, 1)?;
-        plan.told_of_edit(&apex).iter().for_each(|command| drop(output(command)));
+        put(plan, zone, &staged)?;
+        edits.push(until(&plan.set.apex(zone), want, began));
+        put(plan, zone, &stage(plan, zone, 1)?)?;
         std::thread::sleep(Duration::from_millis(120));
         let apex = format!("added{n}.test");
         let path = plan.new_file(&apex);
         fs::create_dir_all(path.parent().unwrap_or(&plan.home))?;
+        let staged = stage(plan, zone, want)?;
         let began = Instant::now();
-        put(&path, plan.set, zone, want)?;
+        fs::rename(staged, &path)?;
         let told = plan.told_of_new(&apex, &path.to_string_lossy());
         told.iter().for_each(|command| drop(output(command)));
         adds.push(until(&apex, want, began));
@@ -349,19 +360,22 @@ pub fn edits_under_load(
         quiet.push(shown.p99_us);
         let stop = AtomicBool::new(false);
         let zone = dice.next() as usize % plan.set.zone_count();
-        let path = plan.zones.join(plan.set.place(zone));
+        // Written beforehand: what the load's core does meanwhile would count as delay.
+        let serials = 1000 * (pair as u32 + 1)..;
+        let count = (length + Duration::from_secs(1)).as_millis() as usize / 100;
+        let staged: io::Result<Vec<PathBuf>> =
+            serials.take(count).map(|serial| stage(plan, zone, serial)).collect();
+        let staged = staged?;
         let shown = std::thread::scope(|scope| {
             let editor = scope.spawn(|| -> io::Result<()> {
-                let mut serial = 1000 * (pair as u32 + 1);
-                while !stop.load(Ordering::Relaxed) {
-                    serial += 1;
-                    put(&path, plan.set, zone, serial)?;
-                    plan.told_of_edit(&plan.set.apex(zone))
-                        .iter()
-                        .for_each(|command| drop(output(command)));
+                for path in &staged {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    put(plan, zone, path)?;
                     std::thread::sleep(Duration::from_millis(100));
                 }
-                put(&path, plan.set, zone, 1)
+                put(plan, zone, &stage(plan, zone, 1)?)
             });
             let shown = window(subject, &questions, Pace::Rate(rate), length);
             stop.store(true, Ordering::Relaxed);
