@@ -8,6 +8,7 @@ pub mod control;
 pub mod daemon;
 pub mod engine;
 pub mod explain;
+pub mod hostname;
 pub mod model;
 pub mod policy;
 pub mod rdata;

@@ -9,10 +9,11 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Each module with its floor: it may use only modules of lower floors.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 18] = [
     ("base", 0),
     ("rdata", 1),
     ("model", 2),
+    ("hostname", 3),
     ("policy", 3),
     ("zonefile", 3),
     ("engine", 4),

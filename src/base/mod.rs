@@ -9,3 +9,4 @@ pub mod name_buf;
 pub mod pages;
 pub mod rtype;
 pub mod time;
+pub mod uuid;

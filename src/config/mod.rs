@@ -4,7 +4,6 @@ mod dangling;
 pub mod file;
 pub mod finding;
 mod flatten;
-mod hostname;
 mod keys;
 mod server;
 pub mod settings;

@@ -6,11 +6,11 @@ use toml::de::DeValue;
 
 use super::file::{Reader, put};
 use super::flatten::MODES;
-use super::hostname;
 use super::keys;
 use super::settings::{Account, AccountName, AccountRef, Grant, Zone};
 use super::walk::{Item, place};
 use crate::base::name::Name;
+use crate::hostname::syntax;
 use crate::model::settings::CrossAccount;
 
 const CROSS_ACCOUNT: [(&str, CrossAccount); 2] =
@@ -202,7 +202,7 @@ impl Reader<'_> {
         let expected = "a hostname, e.g. \"app.example.com\" or \"*.example.com\"";
         let text = self.walk.text(item, expected)?;
         let name = self.walk.name(text, &item.path, item.span())?;
-        if let Err(error) = hostname::check(name.as_wire()) {
+        if let Err(error) = syntax::check(name.as_wire()) {
             let message = format!("\"{name}\" is no hostname: {error}");
             let finding = self.walk.error("bad-hostname", &item.path, item.span(), message);
             finding.expected = Some(expected.to_owned());

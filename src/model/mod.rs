@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod flattened;
 pub mod grant;
 pub mod outside;
+pub mod prefix;
 pub mod question;
 pub mod settings;
 pub mod snapshot;
