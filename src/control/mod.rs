@@ -11,6 +11,7 @@ pub mod news;
 pub mod offline;
 pub mod press;
 pub mod publisher;
+pub mod registrar;
 pub mod review;
 pub mod scan;
 pub mod socket;

@@ -1,7 +1,7 @@
 //! Which hostnames a provider may ask for, and what it is told otherwise: codes that API clients know.
 //!
-//! Names for documentation and tests (`example.com`, `.test` …) are refused like elsewhere, unless a zone here owns them:
-//! then they are what this server is about.
+//! Names for documentation and tests (`example.com`, `.test` …) are refused like elsewhere, unless a zone here owns
+//! them: then they are what this server is about.
 
 use std::fmt;
 use std::net::IpAddr;

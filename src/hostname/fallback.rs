@@ -10,8 +10,8 @@
 //! any ── set to another name ──▶ initializing
 //! ```
 //!
-//! A look-up without an answer changes nothing. An active one that stops resolving stays active as long as its record is
-//! there: active says that the name is set up, not that the origin works.
+//! A look-up without an answer changes nothing. An active one that stops resolving stays active as long as its
+//! record is there: active says that the name is set up, not that the origin works.
 
 use std::str::FromStr;
 

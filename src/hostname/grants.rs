@@ -41,8 +41,8 @@ impl Row {
 
     /// The grant it is in a world with these zones; `None`: it is none.
     ///
-    /// It is bound to the provider's zone and account, and to the zone and account that owned the hostname when it was
-    /// proved: if any of them is another one now, it is void, whatever its status says.
+    /// It is bound to the provider's zone and account, and to the zone and account that owned the hostname when it
+    /// was proved: if any of them is another one now, it is void, whatever its status says.
     pub fn grant(&self, world: &impl World) -> Option<Grant> {
         if world.holder(self.provider.zone) != Some(self.provider.account) {
             return None;

@@ -1,4 +1,5 @@
-//! Zone holds (SPEC §7.4): the owner of an active zone keeps others from making zones and custom hostnames of its names.
+//! Zone holds (SPEC §7.4): the owner of an active zone keeps others from making zones and custom hostnames of its
+//! names.
 //!
 //! A hold says nothing to the account that set it. It does not depend on what the hostname does: whoever holds a name
 //! can be asked, so a blocked hostname waits for that, and then for a refresh.

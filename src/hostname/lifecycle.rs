@@ -11,8 +11,8 @@
 //! ```
 //!
 //! - *Active* below also means `active_redeploying`: both are grants, nothing else is.
-//! - Looking up takes time. A result counts only if nothing happened since that makes it worthless: a refresh, a change
-//!   of status or of the hostname's owner. `revision` tells, and the owner that the check saw.
+//! - Looking up takes time. A result counts only if nothing happened since that makes it worthless: a refresh, a
+//!   change of status or of the hostname's owner. `revision` tells, and the owner that the check saw.
 //! - A refresh of an active hostname edits it: its grant stays, and its new tokens count from the next check on.
 //! - A failed recheck counts only if the schedule asked for it, and if the proof that held last was looked for and is
 //!   missing: a zone edited three times in a second fails once a day at the most.

@@ -2,14 +2,14 @@
 //!
 //! - CNAME: at most ten, the last target lies in the provider's zone, and the first zone here that the chain enters
 //!   outside the hostname's account is that zone: by the zone that owns a name, never by its suffix.
-//! - Address: only with apex proxying, never for wildcards: at least one address, both families answered, all of them in
-//!   the account's prefixes. A chain through a third account's zone here proves nothing by addresses: whoever runs that
-//!   zone may point it anywhere without having asked the hostname's owner.
+//! - Address: only with apex proxying, never for wildcards: at least one address, both families answered, all of
+//!   them in the account's prefixes. A chain through a third account's zone here proves nothing by addresses:
+//!   whoever runs that zone may point it anywhere without having asked the hostname's owner.
 //! - TXT: the token at exactly that name.
 //! - HTTP: status 200 and the token as body. Not for wildcards.
 //!
-//! A hostname that lies in an active zone here, or whose DNS points into a zone or a prefix here, is not taken over by a
-//! token: there only CNAME and address count. While that cannot be told, tokens prove nothing either way.
+//! A hostname that lies in an active zone here, or whose DNS points into a zone or a prefix here, is not taken over
+//! by a token: there only CNAME and address count. While that cannot be told, tokens prove nothing either way.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -189,8 +189,8 @@ fn is_here(prefixes: &Prefixes, seen: &Seen) -> Option<bool> {
     all_answered.then_some(false)
 }
 
-/// What was seen, in words. It ends where the chain enters a zone of a third account: what lies behind that is not for
-/// the provider to see.
+/// What was seen, in words. It ends where the chain enters a zone of a third account: what lies behind that is not
+/// for the provider to see.
 fn saw(hostname: &Hostname, tokens: &Tokens, provider: &Provider, seen: &Seen) -> String {
     let mut text = String::new();
     let mut hidden = false;

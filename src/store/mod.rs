@@ -1,4 +1,4 @@
-//! Floor 6: what survives a restart: ownership, withdrawn grants, last good zone texts, the hash key.
+//! Floor 6: what survives a restart: ownership, withdrawn grants, last good zone texts, the hash key, and a database.
 
 pub mod folder;
 pub mod format;
@@ -6,4 +6,5 @@ pub mod grants;
 pub mod journal;
 pub mod log;
 pub mod ownership;
+pub mod state;
 pub mod zones;

@@ -1,0 +1,359 @@
+//! Custom hostnames in the store: each request or result of a check becomes one step and one commit.
+//!
+//! The steps are decided in `hostname`; here they meet the world as it is now (who owns a name, who else wants it, what
+//! is held) and the store. Whatever fails leaves everything as it was. One registrar serves one store, on the thread of
+//! its one writer.
+
+use std::fmt;
+
+use crate::base::id::{AccountId, ZoneId};
+use crate::base::name::Name;
+use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
+use crate::hostname::create::{self, Refusal};
+use crate::hostname::grants;
+use crate::hostname::lifecycle::{self, Checked, Effect, Event, New, Standing, Step, Trigger};
+use crate::hostname::object::{Block, CustomHostname, Hostname, Owner, Status};
+use crate::hostname::priority::Rival;
+use crate::hostname::proof::Tokens;
+use crate::hostname::seen::Seen;
+use crate::hostname::verify::{self, Provider};
+use crate::model::prefix::Prefixes;
+use crate::store::state::change::{Change, of_step};
+use crate::store::state::{CommitError, Control, Failure, Refused, Store};
+
+/// Custom hostnames read from the store at a time, when many have to be looked at.
+const PAGE: usize = 500;
+
+/// What has to be known beside the store. All of it as of now.
+pub trait World: grants::World + create::World {
+    /// The name of a zone that exists.
+    fn apex(&self, zone: ZoneId) -> Option<Name>;
+    /// The operator's `[[grants]]` let this hostname into a zone other than `zone`.
+    fn asserted_elsewhere(&self, hostname: &Hostname, zone: ZoneId) -> bool;
+    /// Of a partial zone: where its chains have to end.
+    fn partial(&self, zone: ZoneId) -> Option<Name>;
+    /// Whether the account may prove by addresses.
+    fn apex_proxying(&self, account: AccountId) -> bool;
+    fn prefixes(&self) -> &Prefixes;
+    /// Whether the operator put it on the abuse list.
+    fn is_abuse(&self, hostname: &Hostname) -> bool;
+}
+
+/// With what a request is carried out.
+pub struct Context<'c> {
+    pub store: &'c mut dyn Store,
+    pub world: &'c dyn World,
+    /// Makes new tokens.
+    pub tokens: &'c mut dyn FnMut() -> Tokens,
+    pub now: UnixTime,
+    /// Who asks, for the audit log.
+    pub actor: &'c str,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RequestError {
+    /// No such custom hostname or zone.
+    Unknown,
+    Refused(Refusal),
+    Store(CommitError),
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestError::Unknown => f.write_str("there is no such custom hostname or zone"),
+            RequestError::Refused(refusal) => refusal.fmt(f),
+            RequestError::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> RequestError {
+        RequestError::Store(CommitError::Failed(failure))
+    }
+}
+
+impl From<CommitError> for RequestError {
+    fn from(error: CommitError) -> RequestError {
+        match error {
+            CommitError::Refused(Refused::Duplicate(_)) => {
+                RequestError::Refused(Refusal::Duplicate)
+            }
+            other => RequestError::Store(other),
+        }
+    }
+}
+
+/// What followed from a request.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Done {
+    /// Hostnames whose grants may be others now.
+    pub changed: Vec<Hostname>,
+    /// To be checked at once.
+    pub check: Vec<Uuid>,
+}
+
+/// A check that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    pub id: Uuid,
+    /// Of the hostname when the check began.
+    pub revision: u32,
+    pub trigger: Trigger,
+    pub seen: Seen,
+}
+
+/// See the head of the file. It keeps in memory what is few: everything but the hostnames.
+#[derive(Debug)]
+pub struct Registrar {
+    control: Control,
+}
+
+impl Registrar {
+    pub fn open(store: &mut dyn Store) -> Result<Registrar, Failure> {
+        Ok(Registrar { control: store.load()? })
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Makes changes that are no steps of hostnames.
+    pub fn commit(&mut self, cx: &mut Context<'_>, changes: &[Change]) -> Result<(), CommitError> {
+        let generation = cx.store.generation()?;
+        let committed = cx.store.commit(changes, generation);
+        // Also after a failure: what was stored is what the store says.
+        self.control = cx.store.load()?;
+        committed.map(|_| ())
+    }
+
+    /// A provider asks for a hostname.
+    pub fn create(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: Uuid,
+        zone: ZoneId,
+        text: &str,
+    ) -> Result<Done, RequestError> {
+        let apex = cx.world.apex(zone).ok_or(RequestError::Unknown)?;
+        let account = cx.world.holder(zone).ok_or(RequestError::Unknown)?;
+        let hostname = create::read(text, &apex, &Wrapped(cx.world));
+        let hostname = hostname.map_err(RequestError::Refused)?;
+        let provider = Owner { zone, account };
+        let block = self.block(cx, &hostname, account);
+        let tokens = (cx.tokens)();
+        let step = lifecycle::create(New { id, hostname, provider, tokens, block }, cx.now);
+        Ok(self.store(cx, None, step)?)
+    }
+
+    /// Something happens to one hostname.
+    pub fn step(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: Uuid,
+        event: Event,
+    ) -> Result<Done, RequestError> {
+        let old = cx.store.hostname(id)?.ok_or(RequestError::Unknown)?;
+        let step = lifecycle::step(&old, event, cx.now);
+        Ok(self.store(cx, Some(&old), step)?)
+    }
+
+    /// PATCH without a change.
+    pub fn refresh(&mut self, cx: &mut Context<'_>, id: Uuid) -> Result<Done, RequestError> {
+        let old = cx.store.hostname(id)?.ok_or(RequestError::Unknown)?;
+        let block = self.block(cx, &old.hostname, old.provider.account);
+        let tokens = (cx.tokens)();
+        let step = lifecycle::step(&old, Event::Refresh { tokens, block }, cx.now);
+        Ok(self.store(cx, Some(&old), step)?)
+    }
+
+    /// DELETE: the grant is gone with this commit, and so is the hostname.
+    pub fn delete(&mut self, cx: &mut Context<'_>, id: Uuid) -> Result<Done, RequestError> {
+        let old = cx.store.hostname(id)?.ok_or(RequestError::Unknown)?;
+        let first = lifecycle::step(&old, Event::Delete, cx.now);
+        let mut changes = of_step(Some(&old), &first, cx.actor, cx.now);
+        if let Some(between) = &first.state {
+            let last = lifecycle::step(between, Event::Removed, cx.now);
+            changes.extend(of_step(Some(between), &last, cx.actor, cx.now));
+        }
+        let generation = cx.store.generation()?;
+        cx.store.commit(&changes, generation)?;
+        Ok(Done { changed: vec![old.hostname], check: Vec::new() })
+    }
+
+    /// Takes in what a check saw. Of a hostname that is gone, nothing.
+    pub fn checked(&mut self, cx: &mut Context<'_>, check: Check) -> Result<Done, RequestError> {
+        let Some(old) = cx.store.hostname(check.id)? else { return Ok(Done::default()) };
+        if cx.world.holder(old.provider.zone) != Some(old.provider.account) {
+            return Ok(Done::default());
+        }
+        let provider = Provider {
+            owner: old.provider,
+            partial: cx.world.partial(old.provider.zone),
+            apex_proxying: cx.world.apex_proxying(old.provider.account),
+        };
+        let Check { revision, trigger, seen, .. } = check;
+        let prefixes = cx.world.prefixes();
+        let findings = verify::judge(&old.hostname, &old.tokens, &provider, prefixes, &seen);
+        let standing = self.standing(cx, &old)?;
+        let owner = seen.owner;
+        let checked = Checked { revision, owner, trigger, findings, standing };
+        let step = lifecycle::step(&old, Event::Checked(Box::new(checked)), cx.now);
+        Ok(self.store(cx, Some(&old), step)?)
+    }
+
+    /// Does what is due. `Done::check` names the hostnames whose scheduled check is.
+    pub fn due(&mut self, cx: &mut Context<'_>, most: usize) -> Result<Done, RequestError> {
+        let mut done = Done::default();
+        for (_, id) in cx.store.due(cx.now, most)? {
+            let Some(old) = cx.store.hostname(id)? else { continue };
+            match old.status {
+                Status::PendingDeletion => done.add(self.step(cx, id, Event::Removed)?),
+                Status::Moved => done.add(self.step(cx, id, Event::Time)?),
+                _ => done.check.push(id),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Zones at or below `apex` came, went or changed hands, or a hold there changed: what is bound to another owner is
+    /// void, what is held now is blocked, and the rest is worth a look.
+    pub fn names_changed(
+        &mut self,
+        cx: &mut Context<'_>,
+        apex: &Name,
+    ) -> Result<Done, RequestError> {
+        let mut done = Done::default();
+        let mut after = None;
+        loop {
+            let page = cx.store.hostnames_within(apex, after.as_ref(), PAGE)?;
+            let Some(last) = page.last() else { return Ok(done) };
+            after = Some((last.hostname.clone(), last.provider.zone));
+            for old in page {
+                done.add(self.name_changed(cx, &old)?);
+            }
+        }
+    }
+
+    fn name_changed(
+        &mut self,
+        cx: &mut Context<'_>,
+        old: &CustomHostname,
+    ) -> Result<Done, RequestError> {
+        let owner = cx.world.owner(&old.hostname.base);
+        let block = self.block(cx, &old.hostname, old.provider.account);
+        let event = match block {
+            Some(block) => Event::Blocked(block),
+            None if old.proof.is_some_and(|p| p.owner != owner) => {
+                Event::OwnerChanged { owner, tokens: (cx.tokens)() }
+            }
+            None => {
+                // The derived grant may come or go with its zones all the same.
+                let changed = vec![old.hostname.clone()];
+                let open = matches!(old.status, Status::Pending);
+                let check = if open { vec![old.id] } else { Vec::new() };
+                return Ok(Done { changed, check });
+            }
+        };
+        let step = lifecycle::step(old, event, cx.now);
+        let mut done = self.store(cx, Some(old), step)?;
+        done.changed.push(old.hostname.clone());
+        Ok(done)
+    }
+
+    /// Stores a step, and the displacements that go with it, in one commit.
+    fn store(
+        &mut self,
+        cx: &mut Context<'_>,
+        old: Option<&CustomHostname>,
+        step: Step,
+    ) -> Result<Done, CommitError> {
+        if step.effects.is_empty() && step.state.as_ref() == old {
+            return Ok(Done::default());
+        }
+        let mut changes = Vec::new();
+        let mut done = Done::default();
+        let id = step.state.as_ref().or(old).map(|h| h.id);
+        for effect in &step.effects {
+            match *effect {
+                Effect::Check => done.check.extend(id),
+                Effect::Displace { id, sequence } => {
+                    let Some(loser) = cx.store.hostname(id)? else { continue };
+                    let lost = lifecycle::step(&loser, Event::Displaced { sequence }, cx.now);
+                    changes.extend(of_step(Some(&loser), &lost, cx.actor, cx.now));
+                }
+                Effect::Audit(_) => {}
+            }
+        }
+        if step.state.as_ref() != old {
+            changes.extend(of_step(old, &step, cx.actor, cx.now));
+            let hostname = step.state.as_ref().or(old).map(|h| h.hostname.clone());
+            done.changed.extend(hostname);
+        }
+        if !changes.is_empty() {
+            let generation = cx.store.generation()?;
+            cx.store.commit(&changes, generation)?;
+        }
+        Ok(done)
+    }
+
+    fn standing(
+        &self,
+        cx: &mut Context<'_>,
+        hostname: &CustomHostname,
+    ) -> Result<Standing, Failure> {
+        let zone = hostname.provider.zone;
+        let fallback = self.control.fallbacks.iter().find(|f| f.zone == zone);
+        let same = cx.store.hostnames_named(&hostname.hostname)?;
+        let others = same.iter().filter(|h| h.id != hostname.id);
+        let mut rivals: Vec<Rival> = others.filter_map(Rival::of).collect();
+        if cx.world.asserted_elsewhere(&hostname.hostname, zone) {
+            rivals.push(Rival::Operator);
+        }
+        Ok(Standing {
+            owner: cx.world.owner(&hostname.hostname.base),
+            fallback: fallback.map(|f| f.status),
+            block: self.block(cx, &hostname.hostname, hostname.provider.account),
+            rivals,
+            // Generations only grow, over everything that is stored.
+            sequence: cx.store.generation()?.0 + 1,
+        })
+    }
+
+    fn block(&self, cx: &Context<'_>, hostname: &Hostname, account: AccountId) -> Option<Block> {
+        let held = self.control.holds.iter().any(|hold| {
+            let stands = cx.world.holder(hold.owner.zone) == Some(hold.owner.account);
+            let apex = cx.world.apex(hold.owner.zone).filter(|_| stands);
+            apex.is_some_and(|apex| hold.keeps(&apex, hostname, account, cx.now))
+        });
+        match held {
+            true => Some(Block::Hold),
+            false => cx.world.is_abuse(hostname).then_some(Block::Abuse),
+        }
+    }
+}
+
+impl Done {
+    fn add(&mut self, more: Done) {
+        self.changed.extend(more.changed);
+        self.check.extend(more.check);
+    }
+}
+
+/// A `World` as the smaller one that `create` asks.
+struct Wrapped<'w>(&'w dyn World);
+
+impl create::World for Wrapped<'_> {
+    fn is_here(&self, name: &Name) -> bool {
+        self.0.is_here(name)
+    }
+
+    fn is_public_suffix(&self, name: &Name) -> bool {
+        self.0.is_public_suffix(name)
+    }
+}

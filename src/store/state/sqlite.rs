@@ -1,0 +1,531 @@
+//! The store in `data/bailiwick.db`: SQLite with a write-ahead log, flushed at every commit.
+//!
+//! Nothing of the database is cached here: after a commit that failed, the next call sees what is really there. WAL
+//! and `synchronous = FULL` make a commit durable when it returns; a process or a machine that dies in the middle
+//! leaves the old state. An operator may read it with any SQLite tool while the server runs.
+
+use std::fs::OpenOptions;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+
+use super::change::{AuditEntry, Change};
+use super::rows::{self, Column};
+use super::{
+    AuditFilter, CommitError, Control, Failure, KEPT, Refused, Since, Store, Trouble, Used, schema,
+};
+use crate::base::id::{AccountId, Generation, ZoneId};
+use crate::base::name::Name;
+use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
+use crate::hostname::grants::Row;
+use crate::hostname::object::{CustomHostname, Hostname};
+
+/// Kibibytes of pages that SQLite keeps in memory.
+const CACHE_KIB: i32 = 16 << 10;
+/// How long to wait for somebody else's lock: an operator's tool that writes.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// One thread uses a connection.
+const COMMON: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens the database at `path`; makes it if it is not there. One that cannot be written is read all the same.
+    pub fn open(path: &Path) -> Result<Sqlite, Failure> {
+        // Made here, so that nobody else can read it; its log gets the same rights.
+        let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let writable = Connection::open_with_flags(path, flags | COMMON);
+        match writable.map_err(|e| failure(&e)).and_then(Sqlite::with) {
+            Err(error) if error.trouble == Trouble::ReadOnly && path.exists() => {
+                Sqlite::open_read_only(path).map_err(|_| error)
+            }
+            other => other,
+        }
+    }
+
+    /// Without the file that processes share, and so without locks: where nothing can be written, nobody else writes.
+    fn open_read_only(path: &Path) -> Result<Sqlite, Failure> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | COMMON;
+        let open = || -> rusqlite::Result<Connection> {
+            if !has_log {
+                // A database that used to have a log wants one, unless it is told that it never changes.
+                return Connection::open_with_flags(uri(path, "immutable=1"), flags);
+            }
+            let connection = Connection::open_with_flags(uri(path, "vfs=unix-none"), flags)?;
+            connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+            Ok(connection)
+        };
+        Sqlite::with(open().map_err(|e| failure(&e))?)
+    }
+
+    fn with(mut connection: Connection) -> Result<Sqlite, Failure> {
+        let set_up = |c: &Connection| -> rusqlite::Result<()> {
+            c.busy_timeout(BUSY)?;
+            c.pragma_update(None, "cell_size_check", true)?;
+            c.pragma_update(None, "trusted_schema", false)?;
+            c.pragma_update(None, "foreign_keys", true)?;
+            c.pragma_update(None, "synchronous", "FULL")?;
+            c.pragma_update(None, "cache_size", -CACHE_KIB)?;
+            c.set_prepared_statement_cache_capacity(64);
+            if !c.is_readonly("main")? {
+                c.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+            }
+            Ok(())
+        };
+        set_up(&connection).map_err(|e| failure(&e))?;
+        schema::prepare(&mut connection)?;
+        Ok(Sqlite { connection })
+    }
+
+    /// Writes a whole and consistent copy to `path`, where nothing is yet.
+    pub fn copy_to(&self, path: &Path) -> Result<(), Failure> {
+        let text = path.to_str().ok_or_else(|| Failure {
+            trouble: Trouble::Other,
+            detail: format!("{} is no UTF-8 text", path.display()),
+        })?;
+        self.connection.execute("VACUUM INTO ?1", [text]).map_err(|e| failure(&e))?;
+        let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+        synced.map_err(|e| Failure { trouble: Trouble::Other, detail: e.to_string() })
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        row: fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Failure> {
+        let all = || -> rusqlite::Result<Vec<T>> {
+            self.connection.prepare_cached(sql)?.query_map(params, row)?.collect()
+        };
+        all().map_err(|e| failure(&e))
+    }
+
+    fn meta(&self) -> rusqlite::Result<(u64, u64)> {
+        let numbers = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+        };
+        let mut meta = self.connection.prepare_cached("SELECT generation, forgotten FROM meta")?;
+        meta.query_row([], numbers)
+    }
+
+    fn used(&self) -> rusqlite::Result<Used> {
+        let next = |table: &str| -> rusqlite::Result<u32> {
+            let sql = format!("SELECT coalesce(max(id) + 1, 0) FROM {table}");
+            self.connection.query_row(&sql, [], |row| row.get(0))
+        };
+        Ok(Used { accounts: next("accounts")?, zones: next("zones")? })
+    }
+}
+
+/// The URI of a file, with a parameter.
+fn uri(path: &Path, parameter: &str) -> std::ffi::OsString {
+    let mut uri = b"file:".to_vec();
+    for &b in path.as_os_str().as_bytes() {
+        match b {
+            b'?' | b'#' | b'%' => uri.extend(format!("%{b:02X}").bytes()),
+            _ => uri.push(b),
+        }
+    }
+    uri.push(b'?');
+    uri.extend(parameter.bytes());
+    std::ffi::OsString::from_vec(uri)
+}
+
+/// What a failure of SQLite means for people.
+pub(super) fn failure(error: &rusqlite::Error) -> Failure {
+    let trouble = match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::QueryReturnedNoRows
+        | rusqlite::Error::Utf8Error(..) => Trouble::Damaged,
+        _ => match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Trouble::Full,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Trouble::ReadOnly
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged,
+            _ => Trouble::Other,
+        },
+    };
+    Failure { trouble, detail: error.to_string() }
+}
+
+impl Store for Sqlite {
+    fn generation(&mut self) -> Result<Generation, Failure> {
+        self.meta().map(|(generation, _)| Generation(generation)).map_err(|e| failure(&e))
+    }
+
+    fn load(&mut self) -> Result<Control, Failure> {
+        // One moment for all of it.
+        self.connection.execute_batch("BEGIN").map_err(|e| failure(&e))?;
+        let read = || -> Result<Control, Failure> {
+            let accounts = "SELECT * FROM accounts WHERE NOT removed ORDER BY id";
+            let zones = "SELECT * FROM zones WHERE NOT removed ORDER BY id";
+            Ok(Control {
+                generation: Generation(self.meta().map_err(|e| failure(&e))?.0),
+                accounts: self.all(accounts, [], rows::account)?,
+                zones: self.all(zones, [], rows::zone)?,
+                fallbacks: self.all("SELECT * FROM fallbacks ORDER BY zone", [], rows::fallback)?,
+                holds: self.all("SELECT * FROM holds ORDER BY zone", [], rows::hold)?,
+                tokens: self.all("SELECT * FROM tokens ORDER BY id", [], rows::token)?,
+                used: self.used().map_err(|e| failure(&e))?,
+            })
+        };
+        let control = read();
+        self.connection.execute_batch("ROLLBACK").map_err(|e| failure(&e))?;
+        control
+    }
+
+    fn grant_rows(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), Failure> {
+        let mut read = || -> rusqlite::Result<()> {
+            let sql = format!("SELECT {} FROM hostnames ORDER BY seq", rows::GRANT_COLUMNS);
+            let mut select = self.connection.prepare(&sql)?;
+            let mut found = select.query([])?;
+            while let Some(row) = found.next()? {
+                rows::grant_row(row)?.into_iter().for_each(&mut *visit);
+            }
+            let mut select = self.connection.prepare("SELECT * FROM withdrawn")?;
+            select.query_map([], rows::withdrawn)?.try_for_each(|row| row.map(&mut *visit))
+        };
+        read().map_err(|e| failure(&e))
+    }
+
+    fn hostname(&mut self, id: Uuid) -> Result<Option<CustomHostname>, Failure> {
+        let sql = "SELECT * FROM hostnames WHERE id = ?1";
+        Ok(self.all(sql, [Column(id)], rows::hostname)?.pop())
+    }
+
+    fn hostnames_named(&mut self, hostname: &Hostname) -> Result<Vec<CustomHostname>, Failure> {
+        let sql = "SELECT * FROM hostnames WHERE downward = ?1 ORDER BY zone";
+        self.all(sql, [rows::downward(hostname)], rows::hostname)
+    }
+
+    fn hostnames_of(
+        &mut self,
+        zone: ZoneId,
+        after: Option<Uuid>,
+        most: usize,
+    ) -> Result<Vec<CustomHostname>, Failure> {
+        let sql = "SELECT * FROM hostnames WHERE zone = ?1 AND seq > \
+                   coalesce((SELECT seq FROM hostnames WHERE id = ?2), 0) ORDER BY seq LIMIT ?3";
+        self.all(sql, params![Column(zone), after.map(Column), most as i64], rows::hostname)
+    }
+
+    fn hostnames_within(
+        &mut self,
+        apex: &Name,
+        after: Option<&(Hostname, ZoneId)>,
+        most: usize,
+    ) -> Result<Vec<CustomHostname>, Failure> {
+        // What is below begins with `com.example.`, and `/` is the octet behind the dot. Below the root is everything.
+        let exact = rows::downward(&Hostname { base: apex.clone(), wildcard: false });
+        let (from, to) = match apex.is_root() {
+            true => (String::new(), "~".to_owned()),
+            false => (format!("{exact}."), format!("{exact}/")),
+        };
+        let (after, zone) = match after {
+            Some((hostname, zone)) => (rows::downward(hostname), i64::from(zone.0)),
+            None => (String::new(), -1),
+        };
+        let sql = "SELECT * FROM hostnames WHERE (downward = ?1 OR (downward >= ?2 AND downward < ?3)) \
+                   AND (downward, zone) > (?4, ?5) ORDER BY downward, zone LIMIT ?6";
+        self.all(sql, params![exact, from, to, after, zone, most as i64], rows::hostname)
+    }
+
+    fn due(&mut self, by: UnixTime, most: usize) -> Result<Vec<(UnixTime, Uuid)>, Failure> {
+        let sql = "SELECT due_at, id FROM hostnames WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+        self.all(sql, params![Column(by), most as i64], |row| {
+            Ok((row.get::<_, Column<_>>(0)?.0, row.get::<_, Column<_>>(1)?.0))
+        })
+    }
+
+    fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<(u64, AuditEntry)>, Failure> {
+        let AuditFilter { account, hostname, before, most } = *filter;
+        let sql = "SELECT * FROM audit WHERE seq < ?1 AND (?2 IS NULL OR account = ?2) \
+                   AND (?3 IS NULL OR hostname = ?3) ORDER BY seq DESC LIMIT ?4";
+        let before = before.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
+        let (account, hostname) = (account.map(Column), hostname.map(Column));
+        self.all(sql, params![before, account, hostname, most as i64], rows::audit)
+    }
+
+    fn commit(
+        &mut self,
+        changes: &[Change],
+        expected: Generation,
+    ) -> Result<Generation, CommitError> {
+        let failed = |error: rusqlite::Error| CommitError::Failed(failure(&error));
+        let (current, _) = self.meta().map_err(failed)?;
+        if current != expected.0 {
+            return Err(CommitError::Conflict { current: Generation(current) });
+        }
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        // Dropped without a commit, it is rolled back.
+        let transaction = self.connection.transaction_with_behavior(behavior).map_err(failed)?;
+        let next = Generation(current + 1);
+        for change in changes {
+            apply(&transaction, change, next)?;
+        }
+        let sql = "UPDATE meta SET generation = ?1 WHERE generation = ?2";
+        let updated = transaction.execute(sql, [next.0 as i64, current as i64]).map_err(failed)?;
+        if updated != 1 {
+            // A tool beside us wrote in between; there is one writer, so this is as good as it gets.
+            return Err(CommitError::Conflict { current: Generation(current) });
+        }
+        forget(&transaction, next).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        Ok(next)
+    }
+
+    fn changes_since(&mut self, since: Generation, most: usize) -> Result<Since, Failure> {
+        let (current, forgotten) = self.meta().map_err(|e| failure(&e))?;
+        if since.0 < forgotten || since.0 > current {
+            return Ok(Since::TooOld);
+        }
+        let up_to = Generation(current.min(since.0.saturating_add(most as u64)));
+        let sql = "SELECT DISTINCT kind, object FROM changes WHERE generation > ?1 \
+                   AND generation <= ?2 ORDER BY kind, object";
+        let objects = self.all(sql, [since.0 as i64, up_to.0 as i64], |row| {
+            rows::object_in(row.get(0)?, row.get_ref(1)?.as_blob()?)
+        })?;
+        Ok(Since::Changed { objects, up_to })
+    }
+}
+
+/// Forgets changes that are too old, now and then.
+fn forget(transaction: &Transaction<'_>, generation: Generation) -> rusqlite::Result<()> {
+    let Some(forgotten) = generation.0.checked_sub(KEPT).filter(|g| g % 1024 == 0) else {
+        return Ok(());
+    };
+    let forgotten = forgotten as i64;
+    transaction.execute("DELETE FROM changes WHERE generation <= ?1", [forgotten])?;
+    transaction.execute("UPDATE meta SET forgotten = ?1", [forgotten])?;
+    Ok(())
+}
+
+fn apply(
+    transaction: &Transaction<'_>,
+    change: &Change,
+    generation: Generation,
+) -> Result<(), CommitError> {
+    let applied = match change {
+        Change::Account(account) => return put_account(transaction, account, change, generation),
+        Change::Zone(zone) => return put_zone(transaction, zone, change, generation),
+        Change::Hostname(hostname) => {
+            expect_zone(transaction, hostname.provider.zone)?;
+            match rows::put_hostname(transaction, hostname) {
+                // The id belongs to another hostname.
+                Ok(0) => return duplicate(hostname.id.to_string()),
+                Err(e) if e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    return duplicate(format!("the custom hostname {}", hostname.hostname));
+                }
+                Ok(_) if hostname.status.is_grant() => end_withdrawal(transaction, hostname),
+                other => other,
+            }
+        }
+        Change::Fallback(f) => {
+            expect_zone(transaction, f.zone)?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO fallbacks (zone, origin, status, since, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    Column(f.zone),
+                    f.origin.to_string(),
+                    f.status.word(),
+                    Column(f.since),
+                    Column(f.created_at),
+                    Column(f.updated_at)
+                ],
+            )
+        }
+        Change::Hold(hold) => {
+            expect_zone(transaction, hold.owner.zone)?;
+            let (zone, account) = (Column(hold.owner.zone), Column(hold.owner.account));
+            let sql = "INSERT OR REPLACE INTO holds (zone, account, subdomains, after) \
+                       VALUES (?1, ?2, ?3, ?4)";
+            let after = hold.after.map(Column);
+            transaction.execute(sql, params![zone, account, hold.include_subdomains, after])
+        }
+        Change::Token(token) => {
+            if let Some(account) = token.account {
+                expect_account(transaction, account)?;
+            }
+            transaction.execute(
+                "INSERT OR REPLACE INTO tokens (id, name, account, hash, read_only, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    Column(token.id),
+                    token.name,
+                    token.account.map(Column),
+                    token.hash,
+                    token.read_only,
+                    Column(token.created_at),
+                    token.expires_at.map(Column)
+                ],
+            )
+        }
+        Change::AccountRemoved(id) => remove_account(transaction, *id),
+        Change::ZoneRemoved(id) => remove_zones(transaction, "id = ?1", id.0),
+        _ => apply_plain(transaction, change),
+    };
+    applied.and_then(|_| note(transaction, change, generation)).map_err(|e| failure(&e).into())
+}
+
+/// Changes that fit whatever is stored.
+fn apply_plain(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<usize> {
+    match change {
+        Change::HostnameRemoved(id) => {
+            transaction.execute("DELETE FROM hostnames WHERE id = ?1", [Column(*id)])
+        }
+        Change::Withdrawn { row, at } => transaction.execute(
+            "INSERT OR REPLACE INTO withdrawn (hostname, zone, account, at) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                row.hostname.to_string(),
+                Column(row.provider.zone),
+                Column(row.provider.account),
+                Column(*at)
+            ],
+        ),
+        Change::ForgetWithdrawn(before) => {
+            transaction.execute("DELETE FROM withdrawn WHERE at < ?1", [Column(*before)])
+        }
+        Change::FallbackRemoved(zone) => {
+            transaction.execute("DELETE FROM fallbacks WHERE zone = ?1", [Column(*zone)])
+        }
+        Change::HoldRemoved(zone) => {
+            transaction.execute("DELETE FROM holds WHERE zone = ?1", [Column(*zone)])
+        }
+        Change::TokenRemoved(id) => {
+            transaction.execute("DELETE FROM tokens WHERE id = ?1", [Column(*id)])
+        }
+        Change::Audit(e) => transaction.execute(
+            "INSERT INTO audit (at, actor, account, zone, hostname, action, from_status, to_status,
+                evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                Column(e.at),
+                e.actor,
+                e.account.map(Column),
+                e.zone.map(Column),
+                e.hostname.map(Column),
+                e.action,
+                e.from,
+                e.to,
+                e.evidence
+            ],
+        ),
+        _ => Ok(0),
+    }
+}
+
+fn duplicate(what: String) -> Result<(), CommitError> {
+    Err(CommitError::Refused(Refused::Duplicate(what)))
+}
+
+/// Remembers what was changed, for those who follow.
+fn note(
+    transaction: &Transaction<'_>,
+    change: &Change,
+    generation: Generation,
+) -> rusqlite::Result<()> {
+    let Some(object) = change.object() else { return Ok(()) };
+    let (kind, id) = rows::object_out(object);
+    let sql = "INSERT INTO changes (generation, kind, object) VALUES (?1, ?2, ?3)";
+    transaction.prepare_cached(sql)?.execute(params![generation.0 as i64, kind, id])?;
+    Ok(())
+}
+
+fn end_withdrawal(t: &Transaction<'_>, hostname: &CustomHostname) -> rusqlite::Result<usize> {
+    let mut delete = t.prepare_cached("DELETE FROM withdrawn WHERE hostname = ?1 AND zone = ?2")?;
+    delete.execute(params![hostname.hostname.to_string(), Column(hostname.provider.zone)])
+}
+
+/// Whether the account or zone of that id was removed; `None`: there never was one.
+fn removed(t: &Transaction<'_>, table: &str, id: u32) -> Result<Option<bool>, CommitError> {
+    let sql = format!("SELECT removed FROM {table} WHERE id = ?1");
+    let removed =
+        t.prepare_cached(&sql).and_then(|mut s| s.query_row([id], |r| r.get(0)).optional());
+    removed.map_err(|e| failure(&e).into())
+}
+
+fn expect_zone(t: &Transaction<'_>, id: ZoneId) -> Result<(), CommitError> {
+    there(removed(t, "zones", id.0)?, || format!("zone {id}"))
+}
+
+fn expect_account(t: &Transaction<'_>, id: AccountId) -> Result<(), CommitError> {
+    there(removed(t, "accounts", id.0)?, || format!("account {id}"))
+}
+
+fn there(removed: Option<bool>, what: impl FnOnce() -> String) -> Result<(), CommitError> {
+    match removed {
+        Some(false) => Ok(()),
+        Some(true) => Err(CommitError::Refused(Refused::Gone(what()))),
+        None => Err(CommitError::Refused(Refused::Unknown(what()))),
+    }
+}
+
+fn put_account(
+    t: &Transaction<'_>,
+    account: &super::change::Account,
+    change: &Change,
+    generation: Generation,
+) -> Result<(), CommitError> {
+    if removed(t, "accounts", account.id.0)? == Some(true) {
+        return Err(CommitError::Refused(Refused::Gone(format!("account {}", account.id))));
+    }
+    let sql = "INSERT INTO accounts (id, name, created_at, settings) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (id) DO UPDATE SET name = excluded.name, settings = excluded.settings";
+    let (id, at) = (Column(account.id), Column(account.created_at));
+    t.execute(sql, params![id, account.name, at, account.settings])
+        .and_then(|_| note(t, change, generation))
+        .map_err(|e| failure(&e).into())
+}
+
+fn put_zone(
+    t: &Transaction<'_>,
+    zone: &super::change::Zone,
+    change: &Change,
+    generation: Generation,
+) -> Result<(), CommitError> {
+    expect_account(t, zone.account)?;
+    if removed(t, "zones", zone.id.0)? == Some(true) {
+        return Err(CommitError::Refused(Refused::Gone(format!("zone {}", zone.id))));
+    }
+    let sql = "INSERT INTO zones (id, apex, account, created_at, settings) VALUES (?1, ?2, ?3, ?4, ?5) \
+               ON CONFLICT (id) DO UPDATE SET settings = excluded.settings \
+               WHERE apex = excluded.apex AND account = excluded.account";
+    let (id, apex, account) = (Column(zone.id), zone.apex.to_string(), Column(zone.account));
+    let put = t.execute(sql, params![id, apex, account, Column(zone.created_at), zone.settings]);
+    match put.map_err(|e| failure(&e))? {
+        // An id is bound to its name and account for ever.
+        0 => duplicate(format!("zone {} of another name or account", zone.id)),
+        _ => note(t, change, generation).map_err(|e| failure(&e).into()),
+    }
+}
+
+fn remove_account(t: &Transaction<'_>, id: AccountId) -> rusqlite::Result<usize> {
+    remove_zones(t, "account = ?1", id.0)?;
+    t.execute("DELETE FROM tokens WHERE account = ?1", [Column(id)])?;
+    t.execute("UPDATE accounts SET removed = 1, settings = '{}' WHERE id = ?1", [Column(id)])
+}
+
+/// Removes the zones of which `which` holds, and all that is theirs.
+fn remove_zones(t: &Transaction<'_>, which: &str, id: u32) -> rusqlite::Result<usize> {
+    for table in ["hostnames", "withdrawn", "fallbacks", "holds"] {
+        let sql = format!("DELETE FROM {table} WHERE zone IN (SELECT id FROM zones WHERE {which})");
+        t.execute(&sql, [id])?;
+    }
+    t.execute(&format!("UPDATE zones SET removed = 1, settings = '{{}}' WHERE {which}"), [id])
+}
