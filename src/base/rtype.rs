@@ -12,6 +12,7 @@ pub const MX: RType = 15;
 pub const TXT: RType = 16;
 pub const AAAA: RType = 28;
 pub const SRV: RType = 33;
+pub const NAPTR: RType = 35;
 pub const DNAME: RType = 39;
 pub const OPT: RType = 41;
 pub const DS: RType = 43;
@@ -35,3 +36,4 @@ pub const ALIAS: RType = 65401;
 /// Class IN; zones of other classes do not exist here.
 pub const CLASS_IN: u16 = 1;
 pub const CLASS_CH: u16 = 3;
+pub const CLASS_ANY: u16 = 255;

@@ -5,6 +5,7 @@ mod direct;
 pub mod edns;
 pub mod encode;
 pub mod parse;
+pub mod tsig;
 
 use crate::base::limits;
 use crate::base::limits::GROUP_MAX;
@@ -189,7 +190,10 @@ impl<'s> Message<'_, 's> {
         let size = size_max(query, client.transport).min(out.len());
         let turn = u16::from_be_bytes([packet[0], packet[1]]);
         let context = encode::Context { snapshot, query, names, client, now, turn };
-        let len = encode::answer(&answer, &context, packet, &mut out[..size])?;
+        let mut len = encode::answer(&answer, &context, packet, &mut out[..size])?;
+        if let Some(tsig) = &query.tsig {
+            len = tsig.answer(packet, &mut out[..size], len);
+        }
         let Answer { rcode, outcome, denial, needs, .. } = answer;
         Some(Reply { len, rcode, outcome, denial, needs })
     }

@@ -6,6 +6,7 @@ use crate::base::rtype;
 use crate::engine::answer::Rcode;
 use crate::model::question::Question;
 use crate::wire::edns::{self, Edns};
+use crate::wire::tsig::Tsig;
 
 const HEADER: usize = 12;
 
@@ -16,6 +17,8 @@ pub struct Query {
     /// Octets of the question section in the message, from offset 12; 0: none to repeat.
     pub question_len: usize,
     pub edns: Option<Edns>,
+    /// The signature; nothing is known here that could have made it.
+    pub tsig: Option<Tsig>,
 }
 
 /// What a message is.
@@ -36,6 +39,7 @@ struct Malformed;
 pub fn query(packet: &[u8], key: &HashKey, query: &mut Query) -> Parse {
     query.question_len = 0;
     query.edns = None;
+    query.tsig = None;
     if packet.len() < HEADER || packet[2] & 0x80 != 0 {
         return Parse::Ignore;
     }
@@ -57,13 +61,14 @@ pub fn query(packet: &[u8], key: &HashKey, query: &mut Query) -> Parse {
         _ => return Parse::Reject(Rcode::FormErr),
     }
     let before_additional = u32::from(count(6)) + u32::from(count(8));
-    match records(packet, at, before_additional, u32::from(count(10)), &mut query.edns) {
-        Err(Malformed) => Parse::Reject(Rcode::FormErr),
-        Ok(Seen { transaction_signature: true }) => {
-            //= RFC 8945 §5.2.1: no key is known here
-            Parse::Reject(Rcode::NotAuth)
+    match records(packet, at, before_additional, u32::from(count(10)), query) {
+        Err(Malformed) => {
+            query.tsig = None;
+            Parse::Reject(Rcode::FormErr)
         }
-        Ok(_) => match &query.edns {
+        //= RFC 8945 §5.2.1: no key is known here
+        Ok(()) if query.tsig.is_some() => Parse::Reject(Rcode::NotAuth),
+        Ok(()) => match &query.edns {
             //= RFC 6891 §6.1.3
             Some(e) if e.version != 0 => Parse::Reject(Rcode::BadVers),
             Some(e) if query.question_len == 0 && e.cookie.is_some() => Parse::CookieOnly,
@@ -82,19 +87,14 @@ fn question(packet: &[u8], key: &HashKey, question: &mut Question) -> Result<usi
     Ok(len + 4)
 }
 
-struct Seen {
-    transaction_signature: bool,
-}
-
-/// Reads the records behind the question: only OPT matters, the rest must be well formed.
+/// Reads the records behind the question: only OPT and TSIG matter, the rest must be well formed.
 fn records(
     packet: &[u8],
     mut at: usize,
     before_additional: u32,
     additional: u32,
-    edns: &mut Option<Edns>,
-) -> Result<Seen, Malformed> {
-    let mut seen = Seen { transaction_signature: false };
+    query: &mut Query,
+) -> Result<(), Malformed> {
     for i in 0..before_additional + additional {
         let owner = at;
         at = skip_name(packet, at)?;
@@ -106,7 +106,7 @@ fn records(
         match rtype {
             rtype::OPT => {
                 //= RFC 6891 §6.1.1: at most one, in the additional section, owned by the root
-                if edns.is_some() || i < before_additional || packet[owner] != 0 {
+                if query.edns.is_some() || i < before_additional || packet[owner] != 0 {
                     return Err(Malformed);
                 }
                 let mut opt = Edns {
@@ -119,19 +119,22 @@ fn records(
                 if opt.version == 0 {
                     edns::options(rdata, &mut opt).ok_or(Malformed)?;
                 }
-                *edns = Some(opt);
+                query.edns = Some(opt);
             }
             rtype::TSIG => {
+                //= RFC 8945 §4.2: the class is ANY
                 //= RFC 8945 §5.1: the last record of the message
-                if i + 1 != before_additional + additional || i < before_additional {
+                let is_last = i + 1 == before_additional + additional && i >= before_additional;
+                if !is_last || fixed[2..4] != rtype::CLASS_ANY.to_be_bytes() {
                     return Err(Malformed);
                 }
-                seen.transaction_signature = true;
+                let tsig = Tsig::read(packet, owner, at - len, len);
+                query.tsig = Some(tsig.ok_or(Malformed)?);
             }
             _ => {}
         }
     }
-    if at == packet.len() { Ok(seen) } else { Err(Malformed) }
+    if at == packet.len() { Ok(()) } else { Err(Malformed) }
 }
 
 /// The offset behind the name at `at`. Pointers must lead to earlier names, and the whole be a name.

@@ -48,6 +48,8 @@ pub struct Expect {
     options: Vec<(u16, Vec<u8>)>,
     absent: Vec<u16>,
     cookie: bool,
+    /// The error of a TSIG, which has no MAC.
+    tsig: Option<u16>,
 }
 
 #[derive(Clone, Copy)]
@@ -110,6 +112,7 @@ impl Expect {
                 let (code, data) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.options.push((code.parse().expect("a code"), rdata::unhex(data)));
             }
+            "tsig" => self.tsig = Some(rest.parse().expect("a TSIG error")),
             "no-option" => self.absent.push(rest.parse().expect("a code")),
             "neg" => self.records(*section).push(Line::negative(rest)),
             _ => self.records(*section).push(Line::parse(line)),
@@ -228,6 +231,9 @@ impl Expect {
             if !got.options(*code).is_empty() {
                 wrong.push(format!("option {code} is there"));
             }
+        }
+        if got.signature.as_ref().map(|(_, error)| *error) != self.tsig {
+            wrong.push(format!("TSIG error {:?}", got.signature));
         }
         if self.cookie && got.options(10).first().is_none_or(|cookie| cookie.len() != 24) {
             wrong.push("no server cookie of 16 octets (RFC 9018 §4)".to_string());

@@ -54,6 +54,8 @@ pub struct Message {
     pub authority: Vec<Record>,
     pub additional: Vec<Record>,
     pub opt: Option<Opt>,
+    /// Owner and error of the TSIG.
+    pub signature: Option<(Vec<u8>, u16)>,
     pub len: usize,
 }
 
@@ -109,6 +111,10 @@ impl Message {
         if answer.iter().chain(&authority).any(is_opt) {
             return Err("an OPT outside the additional section".to_string());
         }
+        let signature = additional.pop_if(|record| record.rtype == 250);
+        if additional.iter().any(|record| record.rtype == 250) {
+            return Err("a TSIG that is not the last record".to_string());
+        }
         let mut rcode = flags & 0xf;
         let mut opt = None;
         if let Some(at) = additional.iter().position(is_opt) {
@@ -121,8 +127,19 @@ impl Message {
         }
         let id = word(0);
         let len = packet.len();
-        let message =
-            Message { id, flags, rcode, question, answer, authority, additional, opt, len };
+        let signature = signature.map(|record| read_tsig(&record, id)).transpose()?;
+        let message = Message {
+            id,
+            flags,
+            rcode,
+            question,
+            answer,
+            authority,
+            additional,
+            opt,
+            signature,
+            len,
+        };
         message.agree_with_hickory(packet)?;
         Ok(message)
     }
@@ -135,7 +152,8 @@ impl Message {
         }
         let other = hickory_proto::op::Message::from_vec(packet)
             .map_err(|error| format!("hickory-proto cannot read it: {error}"))?;
-        let theirs = (other.answers.len(), other.authorities.len(), other.additionals.len());
+        let additional = other.additionals.iter().filter(|r| u16::from(r.record_type()) != 250);
+        let theirs = (other.answers.len(), other.authorities.len(), additional.count());
         let ours = (self.answer.len(), self.authority.len(), self.additional.len());
         if theirs != ours || other.edns.is_some() != self.opt.is_some() {
             return Err(format!("hickory-proto reads sections of {theirs:?}, we of {ours:?}"));
@@ -194,6 +212,9 @@ impl Message {
                 out.push_str(&format!("{title}  {}\n", record.show()));
             }
         }
+        if let Some((_, error)) = &self.signature {
+            out.push_str(&format!("  tsig {error}\n"));
+        }
         for (code, text) in self.extended_errors() {
             out.push_str(&format!("  ede {code} {text:?}\n"));
         }
@@ -242,6 +263,19 @@ fn same_data(one: &Record, other: &Record) -> bool {
     one.rtype == other.rtype
         && name::lower(&one.owner) == name::lower(&other.owner)
         && rdata::folded(one.rtype, &one.rdata) == rdata::folded(other.rtype, &other.rdata)
+}
+
+/// Owner and error of a TSIG without MAC (RFC 8945 §5.3.2).
+fn read_tsig(record: &Record, id: u16) -> Result<(Vec<u8>, u16), Wrong> {
+    let algorithm = record.rdata.iter().position(|octet| *octet == 0).ok_or("no algorithm")?;
+    let rest = record.rdata.get(algorithm + 1 + 8..).ok_or("a TSIG is cut off")?;
+    let [0, 0, id_high, id_low, high, low, 0, 0] = *rest else {
+        return Err(format!("a TSIG with MAC or other data: {rest:x?}"));
+    };
+    if (record.class, record.ttl, u16::from_be_bytes([id_high, id_low])) != (255, 0, id) {
+        return Err(format!("a TSIG of class {}, TTL {}", record.class, record.ttl));
+    }
+    Ok((record.owner.clone(), u16::from_be_bytes([high, low])))
 }
 
 fn read_opt(record: &Record) -> Result<Opt, Wrong> {

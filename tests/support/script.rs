@@ -13,7 +13,7 @@
 //!   …                           `one-of`, `exact-case`, `ede CODE ["text" | ~"part"]`,
 //!                               `1014 OWNER -> TARGET`, `neg ZONE [TTL]`, `nsid "text"`,
 //!                               `cookie`, `zoneversion LABELS SERIAL`,
-//!                               `option CODE HEX`, `no-option CODE`
+//!                               `option CODE HEX`, `no-option CODE`, `tsig ERROR`
 //! await NAME TYPE …             the same, tried again until it fits
 //! ```
 

@@ -109,19 +109,37 @@ fn well_formed(packet: &[u8], asked: &Asked, message: &Message) {
         assert!(wanted && [3, 10, 11, 15, 19].contains(code), "nobody asked for option {code}");
         assert!(*code != 10 || value.len() == 24, "a cookie of {} octets", value.len());
     }
+    if let Some((owner, data)) = &asked.tsig {
+        assert_eq!(rcode, 9, "RCODE of a signed query");
+        not_recognised(packet, owner, data, message);
+    }
     let Some(question) = &asked.question else {
         assert!(message.question.is_none());
-        return assert!(message.sections.iter().all(Vec::is_empty));
+        let empty = message.sections.iter().all(Vec::is_empty);
+        return assert!(empty || asked.tsig.is_some());
     };
     let octets = &packet[12..12 + question.name.len() + 4];
     assert_eq!(message.question.as_deref(), Some(octets), "the question");
-    if asked.signed {
-        assert_eq!(rcode, 9, "RCODE of a signed query");
-    } else if edns.is_some_and(|edns| edns.version != 0) {
+    if asked.tsig.is_none() && edns.is_some_and(|edns| edns.version != 0) {
         assert_eq!(rcode, 16, "RCODE of another EDNS version");
-    } else {
+    } else if asked.tsig.is_none() {
         assert!(rcode != FORMERR || matches!(question.qtype, 41 | 250), "FORMERR");
     }
+}
+
+/// The only record is a TSIG that says BADKEY; with TC it had no room.
+fn not_recognised(packet: &[u8], owner: &[u8], data: &[u8], message: &Message) {
+    let [answer, authority, additional] = &message.sections;
+    assert!(answer.is_empty() && authority.is_empty());
+    let wanted = Rr {
+        owner: owner.to_vec(),
+        rtype: 250,
+        class: 255,
+        ttl: 0,
+        rdata: [data, &[0, 0], &packet[..2], &[0, 17, 0, 0]].concat(),
+    };
+    let there = additional == &[wanted];
+    assert!(there || additional.is_empty() && message.has(TC), "{additional:x?}");
 }
 
 fn udp_limit(query: &Query) -> usize {

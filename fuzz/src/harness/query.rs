@@ -18,8 +18,8 @@ pub struct Asked {
     /// The question, as it stands there.
     pub question: Option<Question>,
     pub edns: Option<Edns>,
-    /// A TSIG is the last record.
-    pub signed: bool,
+    /// The TSIG that is the last record: its owner, its data up to the fudge.
+    pub tsig: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +80,8 @@ fn asked(packet: &[u8]) -> Option<Asked> {
                 asked.edns = Some(edns(class, packet[at + 5], rdata)?);
             }
             250 if i < before || i + 1 < before + additional => return None,
-            250 => asked.signed = true,
+            250 if class != 255 => return None,
+            250 => asked.tsig = Some((expanded(packet, owner), tsig(rdata)?)),
             _ => {}
         }
         at += 10 + length;
@@ -103,6 +104,26 @@ fn edns(udp_size: u16, version: u8, mut rdata: &[u8]) -> Option<Edns> {
         edns.codes.push(code);
     }
     Some(edns)
+}
+
+/// Algorithm, time and fudge of a TSIG without an octet too few or too many.
+fn tsig(rdata: &[u8]) -> Option<Vec<u8>> {
+    let fudge_end = plain_name(rdata, 0)? + 8;
+    let mac = usize::from(u16_at(rdata, fudge_end)?);
+    let other = usize::from(u16_at(rdata, fudge_end + 2 + mac + 4)?);
+    (rdata.len() == fudge_end + 8 + mac + other).then(|| rdata[..fudge_end].to_vec())
+}
+
+/// The name at a place, its pointers followed.
+fn expanded(packet: &[u8], at: usize) -> Vec<u8> {
+    match usize::from(packet[at]) {
+        0 => vec![0],
+        high @ 192.. => expanded(packet, (high & 63) * 256 + usize::from(packet[at + 1])),
+        length => {
+            let label = &packet[at..=at + length];
+            [label, &expanded(packet, at + 1 + length)].concat()
+        }
+    }
 }
 
 fn u16_at(octets: &[u8], at: usize) -> Option<u16> {

@@ -233,6 +233,10 @@ fn malformed() -> Vec<Vec<u8>> {
     let record = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01";
     seeds.extend([7, 9, 11].map(|at| behind(at, record)));
     seeds.push(behind(11, b"\x01k\0\0\xfa\0\xff\0\0\0\0\0\0"));
+    seeds.push(behind(
+        11,
+        b"\xc0\x10\0\xfa\0\xff\0\0\0\0\0\x18\x01a\x03sha\0\0\0ijkl\x01\x2c\0\x01m\x13\x37\0\0\0\0",
+    ));
     let mut cookie =
         b"\0\x01\0\0\0\0\0\0\0\0\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08".to_vec();
     cookie.extend(b"12345678");
