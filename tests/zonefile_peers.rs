@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Files that BIND refuses although they are good here, with the reason.
-const GOOD_HERE: [(&str, &str); 7] = [
+const GOOD_HERE: [(&str, &str); 8] = [
     ("aliases", "aliases are ours"),
     ("bom", "BIND knows no byte order mark"),
     ("delegation", "DS at the apex is a warning here"),
     ("dname", "NS at a wildcard is a warning here"),
     ("duplicates", "aliases are ours"),
     ("generate", "BIND takes one word for data in $GENERATE, we take the rest of the line"),
+    ("naptr", "a bad regular expression is a warning here"),
     ("targets", "aliases are ours"),
 ];
 /// Files of which BIND reads other TTLs.

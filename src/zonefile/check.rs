@@ -6,6 +6,7 @@
 use super::advice;
 use super::finding::{Finding, Findings, Place};
 use super::names::{Names, Node};
+use super::naptr;
 use super::parse::Broken;
 use super::record::Record;
 use super::targets;
@@ -35,6 +36,7 @@ pub(super) fn check(names: &Names<'_>, broken: Broken, findings: &mut Findings) 
         }
         advice::place_of_service(names, &node, findings);
         advice::texts(names, &node, findings);
+        naptr::check(names, &node, findings);
         targets::check(names, &node, complete, findings);
     }
     signatures(names, findings);

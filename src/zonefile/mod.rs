@@ -12,6 +12,7 @@ mod include;
 mod index;
 mod lexer;
 mod names;
+mod naptr;
 mod normal;
 mod parse;
 pub mod record;
