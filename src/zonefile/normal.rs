@@ -138,18 +138,21 @@ fn find_duplicates(parsed: &Parsed, rrset: Range<usize>, findings: &mut Findings
     if few.len() <= 8 && !few.iter().enumerate().any(|(i, a)| few[..i].iter().any(|b| same(a, b))) {
         return Vec::new();
     }
-    let mut canonical = Vec::new();
+    // Unlike the canonical form, which keeps the case of names in newer types.
+    let mut folded = Vec::new();
     let mut sorted: Vec<(usize, usize, usize)> = Vec::with_capacity(rrset.len());
     for i in rrset {
         let record = &parsed.records[i];
-        let start = canonical.len();
-        rdata::canonical(record.rtype, parsed.rdata(record), &mut canonical);
-        sorted.push((start, canonical.len(), i));
+        let (start, data) = (folded.len(), parsed.rdata(record));
+        folded.extend_from_slice(data);
+        for found in rdata::names(record.rtype, data) {
+            folded[start + found.at..start + found.at + found.len].make_ascii_lowercase();
+        }
+        sorted.push((start, folded.len(), i));
     }
-    sorted.sort_by(|a, b| canonical[a.0..a.1].cmp(&canonical[b.0..b.1]).then(a.2.cmp(&b.2)));
-    let equal = |a: &(usize, usize, usize), b: &(usize, usize, usize)| {
-        canonical[a.0..a.1] == canonical[b.0..b.1]
-    };
+    sorted.sort_by(|a, b| folded[a.0..a.1].cmp(&folded[b.0..b.1]).then(a.2.cmp(&b.2)));
+    let equal =
+        |a: &(usize, usize, usize), b: &(usize, usize, usize)| folded[a.0..a.1] == folded[b.0..b.1];
     for same in sorted.chunk_by(equal) {
         let first = parsed.records[same[0].2];
         for &(_, _, i) in &same[1..] {
