@@ -1,10 +1,12 @@
 //! What TCP clients may use: connections in all and from one address, and time without a question.
 //!
+//! An IPv6 client has a whole /64 to take addresses from, so that counts as one address.
+//!
 //! The lock is taken when a connection opens and closes, never for a question.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,6 +34,7 @@ struct Open {
     max: usize,
     per_address: usize,
     total: usize,
+    /// By the addresses that `network` makes.
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -39,7 +42,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Slot {
     admission: Arc<Admission>,
-    address: IpAddr,
+    network: IpAddr,
 }
 
 /// Which limit a connection would break; the words are the config's.
@@ -84,10 +87,11 @@ impl Admission {
     pub fn admit(self: &Arc<Admission>, address: IpAddr) -> Result<Slot, Full> {
         let mut open = self.open();
         let per_address = open.per_address;
+        let network = network(address);
         if open.total >= open.max {
             return Err(Full::Server);
         }
-        match open.by_address.entry(address) {
+        match open.by_address.entry(network) {
             Entry::Occupied(mut count) if *count.get() < per_address => *count.get_mut() += 1,
             Entry::Vacant(count) if per_address > 0 => {
                 count.insert(1);
@@ -95,7 +99,7 @@ impl Admission {
             _ => return Err(Full::Address),
         }
         open.total += 1;
-        Ok(Slot { admission: Arc::clone(self), address })
+        Ok(Slot { admission: Arc::clone(self), network })
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -108,12 +112,20 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.admission.open();
         open.total -= 1;
-        if let Entry::Occupied(mut count) = open.by_address.entry(self.address) {
+        if let Entry::Occupied(mut count) = open.by_address.entry(self.network) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
             }
         }
+    }
+}
+
+/// What counts as one client: an IPv4 address, also one in IPv6 form, or an IPv6 /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
     }
 }
 
@@ -160,6 +172,20 @@ mod tests {
         let open = admission.open.lock().unwrap();
         assert_eq!(open.total, 0);
         assert!(open.by_address.is_empty(), "addresses that left are forgotten");
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let admission = admission(9, 1);
+        let admit = |address: &str| admission.admit(address.parse().unwrap());
+        let one = admit("2001:db8:1:2::1").unwrap();
+        assert_eq!(admit("2001:db8:1:2:ffff:ffff:ffff:ffff").unwrap_err(), Full::Address);
+        let _other = admit("2001:db8:1:3::1").unwrap();
+        let _v4 = admit("192.0.2.1").unwrap();
+        assert_eq!(admit("::ffff:192.0.2.1").unwrap_err(), Full::Address);
+        let _mapped = admit("::ffff:192.0.2.2").unwrap();
+        drop(one);
+        drop(admit("2001:db8:1:2::2").unwrap());
     }
 
     #[test]
