@@ -287,6 +287,7 @@ impl Task {
     /// let in between two accounts.
     fn survey(&mut self, zones: &ZonesFolder, look: Look) {
         // Watched before they are listed, so that no edit falls between.
+        self.watches.try_again();
         self.watches.add(zones.real());
         let Some(accounts) = self.world.list_accounts(zones) else { return };
         let mut survey = Survey::default();
