@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Check, Explain, Over, exit_code, print};
+use super::{Check, Explain, Over, count, exit_code, print};
 use crate::base::name::Name;
 use crate::check::{self, Remark, Report};
 use crate::config::file;
@@ -51,10 +51,11 @@ pub fn check(over: &Over, check: &Check) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         let shown = |r: &Remark| format!("{}\n", r.text);
         let text: String = report.remarks.iter().map(shown).collect();
-        print(&format!(
-            "{text}{accounts} accounts, {zones} zones, {records} records, {grants} grants: \
-             {errors} errors, {warnings} warnings\n"
-        ))?;
+        let served =
+            [(accounts, "account"), (zones, "zone"), (records, "record"), (grants, "grant")];
+        let [served, found] = [&served[..], &[(errors, "error"), (warnings, "warning")]]
+            .map(|all| all.iter().map(|&(n, what)| count(n, what)).collect::<Vec<_>>().join(", "));
+        print(&format!("{text}{served}: {found}\n"))?;
     }
     Ok(exit_code(errors, warnings, check.strict))
 }

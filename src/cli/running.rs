@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::{Output, Over, print};
+use super::{Output, Over, count, print};
 use crate::config::file;
 use crate::control::command::{ZoneRow, ZoneState};
 use crate::control::socket::{Request, request};
@@ -91,7 +91,7 @@ fn table(rows: &[ZoneRow]) -> String {
             standing(row)
         ));
     }
-    text.push_str(&format!("{} zones\n", rows.len()));
+    text.push_str(&format!("{}\n", count(rows.len(), "zone")));
     text
 }
 
@@ -110,8 +110,9 @@ fn standing(row: &ZoneRow) -> String {
         ZoneState::Removed => "removed",
     };
     let serial = row.serial.map_or(String::new(), |s| format!(", serial {s}"));
-    let count = |n: usize, what: &str| if n == 0 { String::new() } else { format!(", {n} {what}") };
-    let (errors, warnings) = (count(row.errors, "errors"), count(row.warnings, "warnings"));
+    let some =
+        |n: usize, what| if n == 0 { String::new() } else { format!(", {}", count(n, what)) };
+    let (errors, warnings) = (some(row.errors, "error"), some(row.warnings, "warning"));
     let detail = row.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
-    format!("{state}{serial}, {} records{errors}{warnings}{detail}", row.records)
+    format!("{state}{serial}, {}{errors}{warnings}{detail}", count(row.records, "record"))
 }

@@ -70,6 +70,8 @@ pub struct ZoneRow {
     /// Findings of the file as it was read last.
     pub errors: usize,
     pub warnings: usize,
+    /// When a change was held that still waits, in UTC (RFC 3339).
+    pub held_since: Option<String>,
     /// Why it is not simply served, in a sentence.
     pub detail: Option<String>,
 }

@@ -154,6 +154,14 @@ enum Held {
     Vanished { since: UnixTime },
 }
 
+impl Held {
+    fn since(&self) -> UnixTime {
+        match self {
+            Held::Edit { since, .. } | Held::Vanished { since } => *since,
+        }
+    }
+}
+
 /// What happened to zones in one step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {

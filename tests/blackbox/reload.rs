@@ -3,6 +3,7 @@
 use crate::support::client::{self, Ask, Transport};
 use crate::support::message::Message;
 use crate::support::server::{STANDARD, Server, World, poll};
+use serde_json::Value;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -204,7 +205,14 @@ fn an_edit_that_removes_much_is_held_until_accepted() {
     assert_eq!(server.query("h99.a.test", "A").rcode, 0);
     let list = server.world.run(&["zone", "list"]);
     assert!(list.status.success(), "{list:?}");
-    assert!(String::from_utf8_lossy(&list.stdout).contains("held"), "{list:?}");
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    let json = server.world.run(&["zone", "list", "--json"]);
+    let rows: Vec<Value> = serde_json::from_slice(&json.stdout).expect("JSON and nothing else");
+    let row = rows.iter().find(|row| row["zone"] == "a.test").expect("every zone is listed");
+    let since = row["held_since"].as_str().expect("since when it is held");
+    assert!(list.contains("held") && list.contains(&format!("wait since {since}")), "{list}");
+    assert!(since.len() == 20 && since.starts_with("20") && since.ends_with('Z'), "{since}");
+    assert!(rows.iter().all(|row| row["held_since"].is_null() || row["zone"] == "a.test"));
     // A restart does not let it in.
     server.restart();
     assert!(text_of(&server.query("a.test", "TXT")).contains("100 hosts"));

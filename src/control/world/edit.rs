@@ -267,6 +267,7 @@ impl World {
         let Some(state) = self.state_mut(key) else { return };
         let more = state.more();
         (more.problem, more.problem_hash, more.missing) = (None, None, None);
+        (more.errors, more.warnings) = (0, good.remarks.warnings);
         if let Some(Held::Edit { good: held, .. }) = &more.held
             && held.hash == good.hash
         {

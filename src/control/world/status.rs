@@ -41,6 +41,7 @@ impl World {
         let served = self.served(key);
         let (standing, detail) = self.standing(key, state);
         let more = state.more.as_deref();
+        let held = more.and_then(|more| more.held.as_ref());
         command::ZoneRow {
             zone: key.1.to_string(),
             account: self.account_name(key.0).to_owned(),
@@ -49,6 +50,7 @@ impl World {
             records: served.map_or(0, |data| data.record_count()),
             errors: more.map_or(0, |more| more.errors),
             warnings: more.map_or(0, |more| more.warnings),
+            held_since: held.map(|held| held.since().to_string()),
             detail,
         }
     }
@@ -105,10 +107,10 @@ fn held_detail(held: &Held) -> String {
             removal.of,
             good.data.serial(),
             good.data.record_count(),
-            since.0
+            since
         ),
         Held::Vanished { since } => {
-            format!("the file is gone, and too many others with it; waits since {}", since.0)
+            format!("the file is gone, and too many others with it; waits since {since}")
         }
     }
 }

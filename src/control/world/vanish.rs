@@ -196,6 +196,7 @@ impl World {
             records: 0,
             errors: 0,
             warnings: 0,
+            held_since: None,
             detail: None,
         };
         self.tally.removed += 1;
