@@ -1,13 +1,14 @@
 //! What only a server with tenants can find in a zone: edges that would be denied, loops, chains too long, dangling
 //! targets. Asks the engine, so that it says what a query would meet.
 
-use crate::base::name::{Name, Text};
+use crate::base::name::{Name, Text, is_within};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, CLASS_IN, RType};
 use crate::base::time::UnixTime;
 use crate::engine::answer::Names;
 use crate::engine::follow::{self, Chain, DeniedEdge, Ending, Link};
 use crate::engine::lookup::{Found, find};
+use crate::model::catalog::Zone;
 use crate::model::question::Question;
 use crate::model::settings::OnViolation;
 use crate::model::snapshot::Snapshot;
@@ -155,15 +156,22 @@ impl Walked<'_, '_> {
     }
 }
 
-/// Whether the names at and below `hostname` (a wildcard's base) hold any CNAME, DNAME or alias in the zones here.
+/// Whether `hostname`, or for a wildcard any name of its account below it, has a CNAME, DNAME, alias or service record
+/// in the zones here.
 pub fn has_record_for(snapshot: &Snapshot, hostname: &Name, wildcard: bool) -> bool {
     let buf = NameBuf::of(hostname, &snapshot.key);
     let Some(zone) = snapshot.catalog.zone_for(&buf) else { return false };
+    let any_in = |zone: &Zone| {
+        zone.data.nodes().any(|node| {
+            node.rrsets().any(|set| leads(set.rtype)) && node.owner().is_within(hostname)
+        })
+    };
     if wildcard {
-        return zone
-            .data
-            .nodes()
-            .any(|n| n.rrsets().any(|s| leads(s.rtype)) && n.owner().is_within(hostname));
+        let beneath = snapshot.catalog.has_zone_beneath(&buf, buf.labels());
+        let own = |other: &&Zone| {
+            other.account == zone.account && is_within(other.apex(), hostname.as_wire())
+        };
+        return any_in(zone) || beneath && snapshot.catalog.iter().filter(own).any(any_in);
     }
     match zone.data.is_ready().then(|| find(&zone.data, &buf, &snapshot.key)) {
         Some(Found::Node(n) | Found::Wildcard(n)) => n.rrsets().any(|s| leads(s.rtype)),

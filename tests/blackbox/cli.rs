@@ -1,7 +1,7 @@
 //! The command line: exit codes, messages for people, JSON for programs.
 
 use crate::support::client::Transport;
-use crate::support::server::{World, repository};
+use crate::support::server::{PATIENCE, World, poll, repository};
 use serde_json::Value;
 use std::process::Output;
 
@@ -345,4 +345,52 @@ fn the_repositorys_own_world_is_clean() {
     let data = world.path("data").to_string_lossy().to_string();
     let output = run(&world, &["check", "--config", &config, "--data", &data]);
     assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
+}
+
+/// A grant's hostname may well be in the file that cannot be read now.
+#[test]
+fn a_grant_is_called_unused_only_if_its_zone_is_as_its_file() {
+    let world = World::new();
+    world.zone("prov/b.test", "%std%www A 192.0.2.44\n");
+    world.config("", "[[grants]]\nhostname = \"app.a.test\"\nzone = \"b.test\"\n");
+    let unused = |text: &str| {
+        world.zone("cust/a.test", text);
+        out(&run(&world, &["check"])).contains("grant-unused")
+    };
+    assert!(unused("%std%www A 192.0.2.1\n"));
+    assert!(!unused("%std%app CNAME www.b.test.\n"));
+    assert!(!unused("%std%app CNAME www.b.test.\nwww A nonsense\n"), "it never was good");
+    world.zone("cust/a.test", "%std%www A 192.0.2.1\n");
+    let mut server = world.start();
+    server.terminate();
+    let world = &server.world;
+    world.zone("cust/a.test", "%std%app CNAME www.b.test.\nwww A nonsense\n");
+    let said = out(&run(world, &["check"]));
+    assert!(!said.contains("grant-unused"), "the version before had no CNAME:\n{said}");
+    // A wildcard grant is used by a zone of the same account below it.
+    world.config("", "[[grants]]\nhostname = \"*.a.test\"\nzone = \"b.test\"\n");
+    world.zone("cust/a.test", "%std%sub NS ns1.sub\nns1.sub A 192.0.2.1\n");
+    world.zone("cust/sub.a.test", "%std%app CNAME www.b.test.\n");
+    let said = out(&run(world, &["check"]));
+    assert!(!said.contains("grant-unused"), "{said}");
+}
+
+#[test]
+fn counts_are_good_english() {
+    let world = good_world();
+    let said = out(&run(&world, &["check"]));
+    assert!(
+        said.contains("1 account, 1 zone, 4 records, 0 grants: 0 errors, 0 warnings"),
+        "{said}"
+    );
+    let server = world.start();
+    let said = out(&server.world.run(&["zone", "list"]));
+    assert_eq!(said, "a.test  acct  served, serial 1, 4 records\n1 zone\n");
+    server.world.zone("acct/a.test", "%std%www A nonsense\n");
+    let listed = || {
+        let said = out(&server.world.run(&["zone", "list"]));
+        said.contains("last good version").then_some(said)
+    };
+    let said = poll(PATIENCE, listed).expect("the edit is seen");
+    assert!(said.contains("last good version served, serial 1, 4 records, 1 error"), "{said}");
 }
