@@ -16,6 +16,9 @@ use bailiwick::model::grant::GrantState;
 use bailiwick::model::snapshot::Snapshot;
 use serde_json::Value;
 
+#[path = "control/agree.rs"]
+mod agree;
+
 const SOA: &str = "$TTL 60\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\n";
 
 struct World {
@@ -295,9 +298,13 @@ fn edits_that_remove_much_are_held() {
     w.write("zones/a/x.example.zone", &many(100));
     w.write("zones/a/y.example.zone", &many(19));
     let r = w.start();
+    w.write("zones/a/x.example.zone", "broken\n");
+    r.wait_state("x.example", "a", ZoneState::LastGood);
     w.write("zones/a/x.example.zone", &many(10));
     w.write("zones/a/y.example.zone", &many(0));
     r.wait_state("x.example", "a", ZoneState::Held);
+    let held = r.rows().into_iter().find(|row| row.zone == "x.example").unwrap();
+    assert_eq!((held.errors, held.records), (0, 103), "what is held has no errors");
     // Not more than 20 records.
     r.wait("y.example", Some("0"));
     assert_eq!(r.text("x.example").as_deref(), Some("100"));

@@ -313,7 +313,10 @@ impl<'s> View<'_, 's> {
                 let hops = self.snapshot.rules.max_hops;
                 ("too-long", format!("{name} would lead beyond {hops} hops"))
             }
-            Ending::NameTooLong => ("name-too-long", format!("the DNAME makes {name} too long")),
+            Ending::NameTooLong => {
+                let detail = "the DNAME makes a name of more than 255 octets";
+                ("name-too-long", detail.to_owned())
+            }
             Ending::Outside(known) => {
                 let rtype = rdata::type_text(self.question.qtype);
                 match known.entry().addresses.len() {
@@ -356,31 +359,35 @@ impl<'s> View<'_, 's> {
         let Some(target) = self.owner_of(edge.target) else { return Vec::new() };
         let (zone, to) = (apex(target), self.account(target));
         let from = self.account(edge.zone);
-        let mut advice = vec![
-            format!(
-                "account {to} (zone {zone}) can grant it: [[grants]] hostname = \"{owner}\", zone = \"{zone}\""
+        let setting = format!("[[grants]] hostname = \"{owner}\", zone = \"{zone}\"");
+        let grant = match reason {
+            Reason::NotGranted => format!("account {to} (zone {zone}) can grant it: {setting}"),
+            Reason::Blocked => {
+                format!("account {to} (zone {zone}) can release {owner}, which it blocks")
+            }
+            Reason::Withdrawn => format!(
+                "account {to} (zone {zone}) can grant it again, as it did until less than 7 days ago: \
+                 {setting}"
             ),
+        };
+        let record = match edge.kind {
+            EdgeKind::Dname { owner_labels } => {
+                format!("the DNAME at {}", Text(self.name(edge.owner).suffix(owner_labels)))
+            }
+            _ => self.text(edge.owner),
+        };
+        vec![
+            grant,
             format!(
                 "account {to} can trust the other account: [accounts.{to}] trusts = [\"{from}\"]"
             ),
             format!(
                 "account {to} can open the zone to anyone: [zones.\"{zone}\"] cross_account = \"anyone\""
             ),
-            format!("account {from} can point {owner} at a name of its own or outside this server"),
-        ];
-        match reason {
-            Reason::Blocked => {
-                advice.insert(0, format!("{owner} is blocked at {zone}: release it first"))
-            }
-            Reason::Withdrawn => {
-                advice.insert(
-                    0,
-                    format!("the grant of {owner} into {zone} was withdrawn less than 7 days ago"),
-                );
-            }
-            Reason::NotGranted => {}
-        }
-        advice
+            format!(
+                "account {from} can point {record} at a name of its own or outside this server"
+            ),
+        ]
     }
 }
 

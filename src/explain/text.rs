@@ -15,7 +15,14 @@ impl fmt::Display for Explanation {
         let code = ruling.code.map_or(String::new(), |c| format!(" ({c})"));
         match (ruling.allowed, ruling.mode) {
             (false, mode) => {
-                writeln!(f, "verdict: denied{code}, on_violation = {}", mode.unwrap_or("refuse"))?;
+                let mode = mode.unwrap_or("refuse");
+                let edge = self.hops.last().and_then(|step| step.edge.as_ref());
+                let withdrawn = edge.is_some_and(|edge| edge.by.as_deref() == Some("withdrawn"));
+                let shown = match withdrawn && mode == "refuse" {
+                    true => ", shown as nodata for 7 days after the grant was withdrawn",
+                    false => "",
+                };
+                writeln!(f, "verdict: denied{code}, on_violation = {mode}{shown}")?;
             }
             (true, _) if ruling.reported => {
                 writeln!(f, "verdict: allowed, a denied edge{code} is only reported")?;

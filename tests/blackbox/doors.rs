@@ -326,3 +326,45 @@ fn a_random_secret_differs_from_server_to_server() {
     let cookies = [&one, &two].map(|server| server_cookie(&ask_with(server, &CLIENT_COOKIE)));
     assert_ne!(cookies[0][16..], cookies[1][16..]);
 }
+
+/// A machine of its own without IPv6: the network of `unshare`, whose `::1` is taken away.
+#[test]
+#[ignore = "needs unshare, ip and dig, and the right to make a network"]
+fn a_host_without_ipv6() {
+    let world = world();
+    let binary = env!("CARGO_BIN_EXE_bailiwick");
+    let alone = |listen: &str| {
+        let text = format!("[server]\nlisten = {listen}\nworkers = 1\n");
+        world.file("config.toml", &text);
+        let script = format!(
+            "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 || exit 77\n\
+             {binary} serve & server=$!\n\
+             for n in $(seq 200); do\n\
+               kill -0 $server || break\n\
+               said=$(dig +short +tries=1 +time=1 @127.0.0.1 -p 5300 h7.a.test A) &&\n\
+                 answer=$said && break\n\
+               sleep 0.05\n\
+             done\n\
+             echo \"answer: $answer\"\n\
+             kill $server; wait $server"
+        );
+        let unshare = ["--map-root-user", "--net", "sh", "-c", &script];
+        let mut run = std::process::Command::new("unshare");
+        let output =
+            run.args(unshare).current_dir(world.path("")).output().expect("unshare is there");
+        let said = |octets| String::from_utf8_lossy(octets).into_owned();
+        (said(&output.stdout), said(&output.stderr))
+    };
+    let missing = "cannot listen on [::1]:5300 (UDP): this machine has no IPv6";
+    // Beside another address it is left out, and the log names it.
+    let (out, log) = alone("[\"127.0.0.1:5300\", \"[::1]:5300\"]");
+    assert!(out.contains("answer: 192.0.2.7"), "{out}{log}");
+    assert!(log.contains("WARN") && log.contains(missing), "{log}");
+    // Alone it is an error: nothing could be answered.
+    let (out, log) = alone("[\"[::1]:5300\"]");
+    assert!(out.contains("answer: \n"), "{out}{log}");
+    assert!(log.contains("the server cannot start") && log.contains(missing), "{log}");
+    // Any other address that is not there is one typed wrong.
+    let (_, log) = alone("[\"127.0.0.1:5300\", \"192.0.2.1:5300\"]");
+    assert!(log.contains("this machine has no address 192.0.2.1"), "{log}");
+}

@@ -5,6 +5,7 @@ mod support;
 
 mod cli;
 mod doors;
+mod explain;
 mod malformed;
 mod matrix;
 mod policy_oracle;
@@ -12,3 +13,4 @@ mod reload;
 mod resolvers;
 mod sample_world;
 mod scenarios;
+mod withdrawn;

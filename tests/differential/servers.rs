@@ -75,3 +75,16 @@ pub fn bind(zones: &[ZoneFile<'_>]) -> Peer {
         text
     })
 }
+
+/// Our own binary with these zones, all in one account.
+pub fn bailiwick(zones: &[ZoneFile<'_>]) -> Peer {
+    let binary = env!("CARGO_BIN_EXE_bailiwick");
+    Peer::start("bailiwick", binary, &["serve", "--config", "config"], |dir, port| {
+        let folder = dir.join("zones/account");
+        std::fs::create_dir_all(&folder).expect("a folder for zones");
+        for ZoneFile { apex, path } in zones {
+            std::fs::copy(path, folder.join(format!("{apex}zone"))).expect("a zone file");
+        }
+        format!("[server]\nlisten = [\"127.0.0.1:{port}\"]\n")
+    })
+}

@@ -96,13 +96,13 @@ impl Drop for Peer {
     }
 }
 
-/// Runs a copy of the command, since Debian confines some by the path of their binary, as the leader of a process
-/// group.
+/// Runs a copy of the command, or of the binary at an absolute path, since Debian confines some by the path of their
+/// binary. It leads a process group.
 fn spawn(dir: &Path, command: &str, arguments: &[&str]) -> Child {
-    let binary = dir.join(command);
-    let found = ["/usr/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(command));
-    let found = found.iter().find(|path| path.exists());
+    let places = ["/usr/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(command));
+    let found = places.iter().find(|path| path.exists());
     let found = found.unwrap_or_else(|| panic!("{command} is not installed: see tests/run"));
+    let binary = dir.join(found.file_name().expect("a path of a binary"));
     fs::copy(found, &binary).expect("a binary can be copied");
     let file = |name: &str| fs::File::create(dir.join(name)).expect("a log can be written");
     Command::new("timeout")

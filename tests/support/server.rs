@@ -280,7 +280,8 @@ impl Server {
         self.start_again();
     }
 
-    fn start_again(&mut self) {
+    /// Start it again on the same folder, once it has ended.
+    pub fn start_again(&mut self) {
         (self.child, self.log, self.lines) = spawn(&self.world, &["serve", "--log", "json"]);
         if let Err(said) = self.learn_addresses() {
             panic!("the server does not start again:\n{said}");
