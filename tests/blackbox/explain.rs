@@ -41,7 +41,6 @@ const SAMPLE: &[&[&str]] = &[
     &["loop1.example.com"],
     &["hop1.example.com"],
     &["partner.example.com"],
-    &["outside.example.com"],
     &["www.example.org"],
 ];
 

@@ -9,7 +9,7 @@ use bailiwick::base::limits::MESSAGE_MAX;
 use bailiwick::engine::answer::Outcome;
 use bailiwick::model::question::{Client, Transport};
 use bailiwick::model::snapshot::Snapshot;
-use bailiwick::wire::{Scratch, respond};
+use bailiwick::wire::{Group, Scratch, respond, respond_at_length};
 
 use super::decode::{self, Message, Rr};
 use super::query::{self, Asked, Query};
@@ -23,19 +23,33 @@ const NOTIMP: u16 = 4;
 /// What is reused from message to message, as a worker does.
 struct Desk {
     scratch: Scratch,
+    group: Group,
     out: Vec<u8>,
 }
 
 thread_local! {
-    static DESK: RefCell<Desk> =
-        RefCell::new(Desk { scratch: Scratch::default(), out: vec![0; MESSAGE_MAX] });
+    static DESK: RefCell<Desk> = RefCell::new(Desk {
+        scratch: Scratch::default(),
+        group: Group::default(),
+        out: vec![0; MESSAGE_MAX],
+    });
 }
 
-/// Octets of the answer and what the server says of it.
+/// Octets of the answer and what the server says of it. The short ways and the long one say the same.
 fn ask(snapshot: &Snapshot, packet: &[u8], client: Client) -> Option<(Vec<u8>, Outcome)> {
-    DESK.with_borrow_mut(|Desk { scratch, out }| {
-        let reply = respond(snapshot, packet, client, NOW, scratch, out)?;
-        Some((out[..reply.len].to_vec(), reply.outcome))
+    DESK.with_borrow_mut(|Desk { scratch, group, out }| {
+        let reply = respond(snapshot, packet, client, NOW, scratch, out);
+        let answer = reply.map(|reply| (out[..reply.len].to_vec(), reply.outcome));
+        let reply = respond_at_length(snapshot, packet, client, NOW, scratch, out);
+        let at_length = reply.map(|reply| &out[..reply.len]);
+        assert_eq!(answer.as_ref().map(|(octets, _)| &octets[..]), at_length, "at length");
+        group.clear();
+        assert!(group.push(snapshot, packet));
+        let ahead = group.look_ahead(snapshot);
+        let reply = group.respond(0, &ahead, packet, client, NOW, out);
+        let grouped = reply.map(|reply| &out[..reply.len]);
+        assert_eq!(answer.as_ref().map(|(octets, _)| &octets[..]), grouped, "in a group");
+        answer
     })
 }
 
