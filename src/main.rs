@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
+use bailiwick::base::mem::HugePages;
 use bailiwick::cli;
+
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
 
 fn main() -> ExitCode {
     match cli::run() {

@@ -2,7 +2,7 @@
 //!
 //! A server of many zones looks into memory that no cache holds. With pages of 4 KiB the processor then waits for its
 //! page tables as often as for the data, so areas are as large and as aligned as a huge page and ask for one. Packed
-//! blocks also cost no heap: eight octets each, and at most 63 to the next cache line.
+//! blocks also cost no heap: eight octets each, and at most 31 between two of them.
 //!
 //! ```text
 //! area    one mapping, aligned to AREA: head (blocks alive, size), then blocks
@@ -11,15 +11,18 @@
 //! A block that is made by itself has the same head, in an allocation of its own. The area of a block is found by its
 //! address. An area is unmapped with its last block.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{GlobalAlloc, Layout, System, alloc, dealloc, handle_alloc_error};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// Octets of an area and its alignment: a huge page.
 pub const AREA: usize = 2 << 20;
-/// Blocks of an area start at cache lines, so that the start of a block is one read.
+/// Octets of a cache line.
 const LINE: usize = 64;
+/// Blocks of an area start at multiples of this: what a look-up reads of most of them first then lies in two lines at
+/// the most, and a million zones need not be filled up to whole ones.
+const STEP: usize = 32;
 /// Bit of `BlockHead::handles`: the block lies in an area.
 const IN_AREA: u32 = 1 << 31;
 /// Handles of one block; beyond it something leaks them.
@@ -152,6 +155,95 @@ struct Open {
 
 // SAFETY: the part that is not used yet belongs to whoever owns this; the count is atomic.
 unsafe impl Send for Open {}
+// SAFETY: with a shared reference nothing is written but counts, which are atomic.
+unsafe impl Sync for Open {}
+
+/// An area whose blocks were made elsewhere, for instance read from a file. Each is taken out once.
+#[derive(Debug)]
+pub struct Filled {
+    open: Open,
+    places: Vec<Place>,
+}
+
+/// Where a block lies in what an area is filled with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Where eight octets for the head begin; the block's own follow. A multiple of [`STEP`].
+    pub at: u32,
+    /// Octets of the block.
+    pub len: u32,
+}
+
+impl Place {
+    /// Behind a block that ends at `end`, one of `len` octets.
+    pub fn next(end: usize, len: usize) -> Option<Place> {
+        let at = end.next_multiple_of(STEP);
+        Some(Place { at: u32::try_from(at).ok()?, len: u32::try_from(len).ok()? })
+    }
+
+    /// Where the octets of the block begin.
+    pub fn start(self) -> usize {
+        self.at as usize + BLOCK_HEAD
+    }
+
+    /// Where they end.
+    pub fn end(self) -> usize {
+        self.start() + self.len as usize
+    }
+
+    /// Whether an area that is filled so far has no room for it. A first block has room, however large it is.
+    pub fn is_beyond(self) -> bool {
+        self.at > 0 && self.end() > AREA - LINE
+    }
+}
+
+impl Filled {
+    /// An area with `len` octets that `fill` writes. `None`: the places overlap or lie outside, or there is no memory.
+    pub fn new<E>(
+        len: usize,
+        places: Vec<Place>,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Option<Filled>, E> {
+        let mut end = 0;
+        for place in &places {
+            let start = place.at as usize;
+            if start < end || !start.is_multiple_of(STEP) || start + LINE >= AREA {
+                return Ok(None);
+            }
+            end = place.end();
+        }
+        let open = if end > len { None } else { Open::new(LINE + len) };
+        let Some(open) = open else { return Ok(None) };
+        // SAFETY: mapped by `new` and zeroed, and not yet known to anybody else.
+        fill(unsafe {
+            std::slice::from_raw_parts_mut(open.area.cast::<u8>().add(LINE).as_ptr(), len)
+        })?;
+        let filled = Filled { open, places };
+        for place in &filled.places {
+            // SAFETY: the place lies within the mapping, as checked above, and is aligned.
+            unsafe {
+                filled.head(*place).write(BlockHead { handles: AtomicU32::new(0), len: place.len });
+            }
+        }
+        Ok(Some(filled))
+    }
+
+    /// Takes out the block at the place with this number; `None` if it was taken before.
+    pub fn take(&self, number: usize) -> Option<Block> {
+        let head = self.head(*self.places.get(number)?);
+        // SAFETY: heads were written by `new`, and the area lives as long as this.
+        let handles = unsafe { &head.as_ref().handles };
+        handles.compare_exchange(0, 1 | IN_AREA, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        // SAFETY: as above.
+        unsafe { self.open.area.as_ref() }.alive.fetch_add(1, Ordering::Relaxed);
+        Some(Block(head))
+    }
+
+    fn head(&self, place: Place) -> NonNull<BlockHead> {
+        // SAFETY: places were checked to lie within the mapping, behind its head.
+        unsafe { self.open.area.cast::<u8>().add(LINE + place.at as usize).cast() }
+    }
+}
 
 impl Arena {
     /// Packs nothing: for few blocks, which would not fill an area.
@@ -196,13 +288,13 @@ impl Open {
     fn place(&mut self, octets: &[u8]) -> Block {
         let need = BLOCK_HEAD + octets.len();
         assert!(need <= self.size - self.used, "a block is larger than what is left of its area");
-        // SAFETY: within the mapping, behind everything placed before, at a cache line.
+        // SAFETY: within the mapping, behind everything placed before, and aligned.
         let block = unsafe {
             self.area.as_ref().alive.fetch_add(1, Ordering::Relaxed);
             let at = self.area.cast::<u8>().add(self.used);
             Block::write(at, octets, block_len(octets), 1 | IN_AREA)
         };
-        self.used = (self.used + need).next_multiple_of(LINE).min(self.size);
+        self.used = (self.used + need).next_multiple_of(STEP).min(self.size);
         block
     }
 }
@@ -317,6 +409,75 @@ fn prefetch_address(address: *const u8) {
     let _ = address;
 }
 
+/// An allocator that asks for huge pages for what is as large as one, and leaves the rest to the system. Tables of a
+/// million zones, and the text of a large one, then cost a five-hundredth of the page faults.
+#[derive(Debug)]
+pub struct HugePages;
+
+/// From here on allocations are mappings of their own.
+const LARGE: usize = 2 * AREA;
+
+fn is_large(layout: Layout) -> bool {
+    layout.size() >= LARGE && layout.align() <= AREA
+}
+
+// SAFETY: what is large by its layout is mapped and unmapped here, with that size; all else goes to the system's own.
+unsafe impl GlobalAlloc for HugePages {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if is_large(layout) {
+            return map(layout.size()).map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        }
+        // SAFETY: by the contract of this function.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if is_large(layout) {
+            // SAFETY: by the contract of this function; a new mapping is zeroed.
+            return unsafe { self.alloc(layout) };
+        }
+        // SAFETY: by the contract of this function.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        if is_large(layout) {
+            // SAFETY: mapped by `alloc` with this size.
+            unsafe { libc::munmap(at.cast(), layout.size()) };
+        } else {
+            // SAFETY: by the contract of this function; it came from the system.
+            unsafe { System.dealloc(at, layout) }
+        }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller gives a size that makes a valid layout.
+        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if !is_large(layout) && !is_large(new) {
+            // SAFETY: by the contract of this function.
+            return unsafe { System.realloc(at, layout, size) };
+        }
+        // SAFETY: the old place holds as much as its layout says, the new one as much as `new`.
+        unsafe {
+            let to = self.alloc(new);
+            if !to.is_null() {
+                std::ptr::copy_nonoverlapping(at, to, layout.size().min(size));
+                self.dealloc(at, layout);
+            }
+            to
+        }
+    }
+}
+
+/// Gives memory back that the system's allocator keeps for later: after a start it would keep it for ever.
+pub fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,12 +516,67 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_packed_and_start_at_lines() {
+    fn filled_areas_give_each_block_once() {
+        let lens = [5, 0, 64, 1000, 57];
+        let (mut places, mut end) = (Vec::new(), 0);
+        for len in lens {
+            let place = Place::next(end, len).unwrap();
+            end = place.end();
+            places.push(place);
+        }
+        let fill = |to: &mut [u8]| {
+            for (n, place) in places.iter().enumerate() {
+                to[place.start()..place.end()].fill(n as u8);
+            }
+            Ok::<(), ()>(())
+        };
+        let filled = Filled::new(end, places.clone(), fill).unwrap().unwrap();
+        let blocks: Vec<Block> = (0..5).map(|n| filled.take(n).unwrap()).collect();
+        assert!((0..6).all(|n| filled.take(n).is_none()));
+        drop(filled);
+        for (n, block) in blocks.iter().enumerate() {
+            assert!(block.len() == lens[n] && block.iter().all(|&octet| octet == n as u8));
+        }
+        let refused = |len, places: &[Place]| {
+            Filled::new(len, places.to_vec(), |_| Ok::<(), ()>(())).unwrap().is_none()
+        };
+        assert!(refused(end - 1, &places));
+        assert!(refused(end, &[places[1], places[0]]) && refused(end, &[places[0], places[0]]));
+        assert!(refused(end, &[Place { at: 8, len: 1 }]));
+        assert!(refused(3 * AREA, &[Place { at: AREA as u32, len: 1 }]));
+        assert!(refused(end, &[Place { at: 0, len: u32::MAX }]));
+        assert!(Filled::new(end, Vec::new(), |_| Err(1)).is_err());
+    }
+
+    #[test]
+    fn large_allocations_grow_and_shrink() {
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        // SAFETY: sizes are kept in step with the allocation.
+        unsafe {
+            let mut at = HugePages.alloc_zeroed(layout(100));
+            let mut size = 100;
+            at.write(42);
+            for next in [LARGE - 1, LARGE, LARGE + 5000, 3 * LARGE, LARGE, 200] {
+                at = HugePages.realloc(at, layout(size), next);
+                size = next;
+                assert_eq!(at.read(), 42);
+                at.add(size - 1).write(7);
+            }
+            HugePages.dealloc(at, layout(size));
+            let zeroed = HugePages.alloc_zeroed(layout(LARGE));
+            assert!((0..LARGE).step_by(4096).all(|i| zeroed.add(i).read() == 0));
+            HugePages.dealloc(zeroed, layout(LARGE));
+        }
+        trim();
+    }
+
+    #[test]
+    fn blocks_are_packed_and_aligned() {
         let mut arena = Arena::default();
         let blocks: Vec<Block> = (0..1000).map(|_| arena.place(&[7; 100])).collect();
         let at = |block: &Block| block.0.as_ptr() as usize;
         assert!(blocks.windows(2).all(|two| at(&two[1]) - at(&two[0]) == 128));
-        assert!(blocks.iter().all(|block| at(block).is_multiple_of(LINE)));
+        assert!(blocks.iter().all(|block| at(block).is_multiple_of(STEP)));
         assert!(area_of(blocks[999].0.cast()) == area_of(blocks[0].0.cast()));
     }
 

@@ -4,12 +4,13 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::limits::{LABEL_MAX, NAME_MAX};
 
-/// An absolute name: lower-cased wire form, root label included.
+/// An absolute name: lower-cased wire form, root label included. Cloning shares it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// Why something is no name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +44,7 @@ impl std::error::Error for NameError {}
 impl Name {
     /// The root.
     pub fn root() -> Name {
-        Name(Box::new([0]))
+        Name(Arc::new([0]))
     }
 
     /// A name out of a whole uncompressed wire name; upper case is folded.

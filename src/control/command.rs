@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::imager::Described;
+use super::world::Key;
 use crate::base::name::Name;
 
 /// Commands that may wait for the publisher. Whoever finds no room waits, so that nothing grows without bound.
@@ -31,6 +33,10 @@ pub enum Command {
     ZoneList(Reply),
     /// Let in exactly the held content, or the held removal, of this zone.
     ZoneAccept { apex: Name, reply: Reply },
+    /// How these zones stand for an image of all zones; in the same order.
+    Describe { keys: Vec<Key>, reply: SyncSender<Vec<Described>> },
+    /// Read the files of these zones again.
+    ReadAgain { keys: Vec<Key>, reply: SyncSender<()> },
     /// End, after what was asked before.
     Stop,
 }

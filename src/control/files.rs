@@ -18,10 +18,11 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{FileStat, Mode, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
 use crate::base::limits::ZONE_TEXT_MAX;
 use crate::base::name::Name;
+use crate::base::time::UnixTime;
 use crate::zonefile::filename;
 
 /// The folder `zones/`.
@@ -54,9 +55,17 @@ pub struct Text {
     pub real: Option<PathBuf>,
 }
 
-/// What changes when a file changes: a fold of device, inode, size and times.
+/// What changes when a file changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp(u64);
+pub struct Stamp {
+    /// A fold of device, inode, size and times.
+    pub fold: u64,
+    /// When the file last changed in any way, by the clock of its file system.
+    changed: UnixTime,
+}
+
+/// Seconds that a change must lie back to be told from a later one: file systems keep times as coarsely as that.
+const YOUNG_SECS: u64 = 2;
 
 /// Something in `zones/` that is in the wrong place or has the wrong name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -275,6 +284,15 @@ impl AccountFolder<'_> {
         Ok(Stamp::of_stat(&fstatat(&self.fd, path, AtFlags::empty())?))
     }
 
+    /// The stamp of the entry `name` of this folder, if that is a file and no link to one.
+    pub fn stamp_of_file(&self, name: &str) -> Result<Stamp, FileError> {
+        let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG {
+            true => Ok(Stamp::of_stat(&stat)),
+            false => Err(FileError::NotAFile),
+        }
+    }
+
     fn open(&self, path: &str) -> Result<(File, Option<PathBuf>), FileError> {
         let how = OpenHow::new()
             .flags(READ)
@@ -335,23 +353,24 @@ fn read_opened(mut file: File, real: Option<PathBuf>, most: usize) -> Result<Tex
         meta.ctime() as u64,
         meta.ctime_nsec() as u64,
     ]);
-    Ok(Text { octets: octets.into(), stamp, real })
+    Ok(Text { octets, stamp, real })
 }
 
 /// The first `len` octets, fewer if the file shrank meanwhile. One that grew is reported as changed anyway.
-fn read_whole(file: &mut File, len: usize) -> io::Result<Vec<u8>> {
-    let mut octets = vec![0; len];
+fn read_whole(file: &mut File, len: usize) -> io::Result<Arc<[u8]>> {
+    // Read to where it stays: a large text is not copied.
+    let mut octets: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+    let room = Arc::get_mut(&mut octets).expect("nobody else has it yet");
     let mut filled = 0;
     while filled < len {
-        match file.read(&mut octets[filled..]) {
+        match file.read(&mut room[filled..]) {
             Ok(0) => break,
             Ok(n) => filled += n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    octets.truncate(filled);
-    Ok(octets)
+    Ok(if filled < len { octets[..filled].into() } else { octets })
 }
 
 impl Stamp {
@@ -372,9 +391,16 @@ impl Stamp {
         ])
     }
 
+    /// Whether the file changed so shortly before `now` that it may have changed once more with the same stamp.
+    pub fn is_young(self, now: UnixTime) -> bool {
+        // Both are cut to seconds.
+        self.changed.0 + YOUNG_SECS + 1 > now.0
+    }
+
     fn fold(words: [u64; 7]) -> Stamp {
         let mix = |h: u64, w: u64| (h ^ w).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
-        Stamp(words.into_iter().fold(0, mix))
+        let changed = UnixTime(words[5]);
+        Stamp { fold: words.into_iter().fold(0, mix), changed }
     }
 }
 

@@ -1,6 +1,9 @@
 //! One zone file, read with all it includes, checked and built; and the same from a text that was kept.
 
+use std::hash::Hasher;
 use std::path::{Path, PathBuf};
+
+use siphasher::sip::SipHasher13;
 
 use super::files::{AccountFolder, FileError, Stamp};
 use crate::base::hash::HashKey;
@@ -24,6 +27,15 @@ impl Keys {
     /// Both from the random octets of the data folder.
     pub fn new(random: [u8; 16]) -> Keys {
         Keys { names: HashKey::new(random), contents: random }
+    }
+
+    /// Hash of the place of a zone file.
+    pub fn path(&self, account: &str, file_name: &str) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.contents);
+        hasher.write(account.as_bytes());
+        hasher.write_u8(b'/');
+        hasher.write(file_name.as_bytes());
+        hasher.finish()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod allowed;
 pub mod command;
 pub mod files;
 pub mod hold;
+pub mod imager;
 pub mod keeper;
 pub mod loader;
 pub mod news;

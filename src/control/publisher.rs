@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,10 +15,12 @@ use tracing::{error, info, warn};
 
 use super::command::{Command, Handle, QUEUE, Reply};
 use super::files::ZonesFolder;
+use super::imager::{self, Imager};
 use super::press::{Press, Published};
 use super::watches::Watches;
 use super::world::{Look, Now, StartError, Survey, Tally, World};
 use crate::base::limits::INCLUDE_DEPTH;
+use crate::base::mem;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::{Overrides, Settings};
 use crate::config::{file, standing};
@@ -35,6 +38,8 @@ pub struct Publisher {
     pub handle: Handle,
     pub press: Arc<Press>,
     pub thread: JoinHandle<()>,
+    /// Writes images of the zones; a thread does so by itself.
+    pub imager: Imager,
 }
 
 /// Zones read before the next snapshot, in a look at everything.
@@ -61,10 +66,10 @@ pub fn start(
     tell: impl Fn(&Settings) + Send + 'static,
 ) -> Result<Publisher, StartError> {
     let (handle, mut task) = prepare(settings, origin, tell)?;
-    let press = Arc::clone(&task.press);
+    let (press, imager) = (Arc::clone(&task.press), task.imager.clone());
     let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
-    Ok(Publisher { handle, press, thread })
+    Ok(Publisher { handle, press, thread, imager })
 }
 
 /// Reads everything; what is left is to run the task.
@@ -82,10 +87,25 @@ fn prepare(
     world.say_dangling();
     let first = world.publish(Now::read()).expect("a new world differs from none");
     say_started(&world, began.elapsed());
+    let press = Arc::new(Press::new(first));
+    let imager = Imager {
+        handle: handle.clone(),
+        published: Arc::clone(press.published()),
+        changes: Arc::default(),
+        folder: world.settings().server.data.clone(),
+        zones: world.settings().server.zones.clone(),
+        key: world.key(),
+        turn: Arc::default(),
+    };
+    // An image that holds everything needs no other before something changes.
+    let current = world.is_as_in_image().then_some(0);
+    let images = imager.clone().start(current);
+    let images =
+        images.map_err(|e| StartError::Io("cannot start the thread that writes images", e))?;
     let task = Task {
         world,
         origin,
-        press: Arc::new(Press::new(first)),
+        press,
         watches,
         inbox: Inbox { commands, passed_over: VecDeque::new() },
         is_swept: false,
@@ -97,6 +117,8 @@ fn prepare(
         folder,
         stopping: false,
         tell: Box::new(tell),
+        imager,
+        _images: images,
     };
     Ok((handle, task))
 }
@@ -202,6 +224,9 @@ struct Task {
     stopping: bool,
     /// Hears of new settings.
     tell: Box<dyn Fn(&Settings) + Send>,
+    imager: Imager,
+    /// Ends the thread that writes images with this one.
+    _images: imager::Stop,
 }
 
 impl Task {
@@ -249,6 +274,18 @@ impl Task {
                 self.publish();
                 answer(Some(reply), result.map(|row| json!(row)));
             }
+            Command::Describe { keys, reply } => {
+                // Who asked may have gone away; so below.
+                let _ = reply.send(self.world.describe(&keys));
+            }
+            Command::ReadAgain { keys, reply } => {
+                if let Some(zones) = self.world.open_zones() {
+                    self.world.take_in(&zones, keys, Now::read());
+                }
+                self.world.finish_step();
+                self.publish();
+                let _ = reply.send(());
+            }
             Command::Stop => self.stopping = true,
         }
     }
@@ -279,6 +316,8 @@ impl Task {
         }
         tally += self.world.finish_step();
         self.publish();
+        // What looking at a million files left behind; after a start also what reading them did.
+        mem::trim();
         self.plan_look(began.elapsed());
         tally
     }
@@ -382,6 +421,7 @@ impl Task {
     /// Publishes what changed.
     fn publish(&mut self) {
         if let Some(snapshot) = self.world.publish(Now::read()) {
+            self.imager.changes.fetch_add(1, Ordering::Relaxed);
             self.press.put_world(snapshot);
         }
     }

@@ -4,6 +4,9 @@ use std::io;
 
 use super::files::{AccountFolder, FileError, Stray, ZoneFile, ZonesFolder};
 
+/// Accounts that one thread lists at least.
+const SHARE: usize = 64;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Scan {
@@ -32,14 +35,33 @@ pub struct FoundZone {
 pub fn scan(zones: &ZonesFolder) -> io::Result<Scan> {
     let accounts = zones.accounts()?;
     let mut scan = Scan { accounts: Vec::new(), strays: accounts.strays };
-    for name in accounts.found {
-        let listed = zones.account(&name).and_then(|folder| account(&folder, &mut scan.strays));
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let share = accounts.found.len().div_ceil(threads).max(SHARE);
+    std::thread::scope(|scope| {
+        let listing: Vec<_> = accounts
+            .found
+            .chunks(share)
+            .map(|names| scope.spawn(move || some_accounts(zones, names)))
+            .collect();
+        for thread in listing {
+            let (found, strays) = thread.join().expect("listing folders does not panic");
+            scan.accounts.extend(found);
+            scan.strays.extend(strays);
+        }
+    });
+    Ok(scan)
+}
+
+fn some_accounts(zones: &ZonesFolder, names: &[String]) -> (Vec<AccountScan>, Vec<Stray>) {
+    let (mut found, mut strays) = (Vec::new(), Vec::new());
+    for name in names {
+        let listed = zones.account(name).and_then(|folder| account(&folder, &mut strays));
         // Between the two listings the folder may have gone.
         if !matches!(listed, Err(FileError::Missing)) {
-            scan.accounts.push(AccountScan { name, zones: listed });
+            found.push(AccountScan { name: name.clone(), zones: listed });
         }
     }
-    Ok(scan)
+    (found, strays)
 }
 
 /// Lists the folder of one account.

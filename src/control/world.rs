@@ -7,6 +7,7 @@ mod depends;
 mod draft;
 mod edit;
 mod names;
+mod reading;
 mod reconfigure;
 mod start;
 mod status;
@@ -17,6 +18,7 @@ mod vanish;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 pub use depends::Depends;
@@ -26,13 +28,13 @@ pub use status::Status;
 pub use survey::{Look, Survey};
 
 use self::draft::Draft;
-use super::files::Stamp;
 use super::hold::Removal;
 use super::keeper::Keeper;
 use super::loader::{Good, Keys, Part};
 use super::suffixes::Suffixes;
 use serde::{Deserialize, Serialize};
 
+use crate::base::hash::Keyed;
 use crate::base::id::AccountId;
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
@@ -95,6 +97,8 @@ pub struct World {
     chatter: Chatter,
     tally: Tally,
     store_failing: bool,
+    /// Every zone came out of the image at the start.
+    as_in_image: bool,
     cookie_secret: [u8; 16],
     _lock: Lock,
 }
@@ -109,8 +113,8 @@ struct Mentions {
 /// One account.
 #[derive(Debug)]
 struct Account {
-    name: Box<str>,
-    zones: HashMap<Name, ZoneState>,
+    name: Arc<str>,
+    zones: HashMap<Name, ZoneState, Keyed>,
     /// Why its folder cannot be read.
     problem: Option<String>,
 }
@@ -122,7 +126,10 @@ struct ZoneState {
     file_name: Option<Box<str>>,
     /// Of the served version.
     served: Option<ContentHash>,
-    stamp: Option<Stamp>,
+    /// Fold of the file's stamp when it was read.
+    stamp: Option<u64>,
+    /// The file had changed so shortly before that the stamp does not say enough.
+    is_young: bool,
     /// The file was seen in its folder.
     is_there: bool,
     more: Option<Box<More>>,
@@ -244,7 +251,27 @@ impl ZoneState {
     }
 }
 
+impl More {
+    /// The file is served as it is, and there is nothing but warnings to say of it.
+    fn is_only_warnings(&self) -> bool {
+        let More { parts, twin, problem, problem_hash, held, missing, refused, errors, .. } = self;
+        let is_settled = problem.is_none() && problem_hash.is_none() && held.is_none();
+        let is_plain = parts.is_empty() && twin.is_none() && refused.is_none();
+        is_settled && is_plain && missing.is_none() && *errors == 0
+    }
+}
+
 impl World {
+    /// The key of the data folder.
+    pub fn key(&self) -> [u8; 16] {
+        self.keys.contents
+    }
+
+    /// Whether the start took every zone from the image.
+    pub fn is_as_in_image(&self) -> bool {
+        self.as_in_image
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -276,7 +303,7 @@ impl World {
         let id = self.ownership.add_account(name);
         self.accounts.entry(id).or_insert_with(|| {
             self.grants_stale |= self.mentions.accounts.contains(name);
-            Account { name: name.into(), zones: HashMap::new(), problem: None }
+            Account { name: name.into(), zones: HashMap::default(), problem: None }
         });
         id
     }

@@ -153,6 +153,16 @@ impl ZoneData {
         ZoneData(Block::new(&block))
     }
 
+    /// The octets of the block, to be written and read again by the same program.
+    pub fn block(&self) -> &Block {
+        &self.0
+    }
+
+    /// A zone from such octets.
+    pub fn from_block(block: Block) -> ZoneData {
+        ZoneData(block)
+    }
+
     fn u32_at(&self, at: usize) -> u32 {
         u32::from_le_bytes(self.0[at..at + 4].try_into().expect("four octets"))
     }

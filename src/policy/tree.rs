@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::base::hash::Keyed;
 use crate::base::id::AccountId;
 use crate::base::name;
 
@@ -12,7 +13,7 @@ use crate::base::name;
 #[derive(Debug, Default)]
 pub struct Tree {
     /// Every held name, and every name between one and the root, by its node.
-    index: HashMap<Arc<[u8]>, u32>,
+    index: HashMap<Arc<[u8]>, u32, Keyed>,
     nodes: Vec<Node>,
     /// Nodes that are not used.
     free: Vec<u32>,

@@ -87,11 +87,17 @@ impl Store {
         let lock = lock(folder)?;
         let file = |name: &str| folder.join(name);
         let of = |path: PathBuf| move |error| StoreError::File { path, error };
+        // The two large ones at once.
+        let (ownership, zones) = std::thread::scope(|scope| {
+            let zones = scope.spawn(|| Zones::open(&file(ZONES)).map_err(of(file(ZONES))));
+            let ownership = Ownership::open(&file(OWNERSHIP)).map_err(of(file(OWNERSHIP)));
+            (ownership, zones.join().expect("reading a log does not panic"))
+        });
         Ok(Store {
             key: key(&file(KEY))?,
-            ownership: Ownership::open(&file(OWNERSHIP)).map_err(of(file(OWNERSHIP)))?,
+            ownership: ownership?,
             grants: Grants::open(&file(GRANTS)).map_err(of(file(GRANTS)))?,
-            zones: Zones::open(&file(ZONES)).map_err(of(file(ZONES)))?,
+            zones: zones?,
             lock: Lock { _file: lock },
         })
     }

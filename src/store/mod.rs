@@ -3,6 +3,7 @@
 pub mod folder;
 pub mod format;
 pub mod grants;
+pub mod image;
 pub mod journal;
 pub mod log;
 pub mod ownership;

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::log::Log;
+use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 
@@ -33,7 +34,7 @@ pub struct Ownership {
 #[derive(Debug, Default)]
 struct State {
     accounts: BTreeMap<Box<str>, AccountId>,
-    zones: HashMap<Name, Held>,
+    zones: HashMap<Name, Held, Keyed>,
     /// The first ids that were never used.
     next_account: u32,
     next_zone: u32,

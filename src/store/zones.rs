@@ -18,6 +18,7 @@ use std::hash::Hasher;
 use super::format::{decode, encode};
 use super::journal::{At, Frame, Journal};
 use super::log::{cannot_write, report};
+use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::zonefile::finding::Source;
@@ -45,6 +46,15 @@ impl ContentHash {
 }
 
 impl ContentHash {
+    /// As two words, for files of ours.
+    pub(super) fn words(self) -> [u64; 2] {
+        self.0
+    }
+
+    pub(super) fn from_words(words: [u64; 2]) -> ContentHash {
+        ContentHash(words)
+    }
+
     fn parse(text: &str) -> Option<ContentHash> {
         let (high, low) = text.split_at_checked(16)?;
         let word = |text| u64::from_str_radix(text, 16).ok();
@@ -95,16 +105,19 @@ enum Record {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     at: At,
-    octets: u64,
     hash: ContentHash,
+    octets: u32,
 }
+
+type Index = HashMap<ZoneId, Entry, Keyed>;
 
 /// The log and its index.
 #[derive(Debug)]
 pub struct Zones {
     path: PathBuf,
     journal: Option<Journal>,
-    index: HashMap<ZoneId, Entry>,
+    /// Shared with readers.
+    index: Arc<Index>,
     /// Octets of the frames that the index points to.
     live: u64,
 }
@@ -113,7 +126,7 @@ impl Zones {
     /// Opens `zones.log` at `path`.
     pub fn open(path: &Path) -> io::Result<Zones> {
         let mut zones =
-            Zones { path: path.to_owned(), journal: None, index: HashMap::new(), live: 0 };
+            Zones { path: path.to_owned(), journal: None, index: Arc::default(), live: 0 };
         match Journal::open(path, |at, header, payload| zones.replay(at, header, payload)) {
             Ok((journal, repairs)) => {
                 report(path, &repairs);
@@ -134,8 +147,8 @@ impl Zones {
         match decode(header)? {
             Record::Kept { zone, hash, .. } => {
                 let hash = ContentHash::parse(&hash).ok_or_else(|| bad("a hash is no number"))?;
-                let octets = (header.len() + payload.len()) as u64;
-                self.insert(ZoneId(zone), Entry { at, octets, hash });
+                let octets = octets(header.len() + payload.len());
+                self.insert(ZoneId(zone), Entry { at, hash, octets });
             }
             Record::Forgotten { zone } => self.remove(ZoneId(zone)),
         }
@@ -143,15 +156,15 @@ impl Zones {
     }
 
     fn insert(&mut self, zone: ZoneId, entry: Entry) {
-        self.live += entry.octets;
-        if let Some(old) = self.index.insert(zone, entry) {
-            self.live -= old.octets;
+        self.live += u64::from(entry.octets);
+        if let Some(old) = Arc::make_mut(&mut self.index).insert(zone, entry) {
+            self.live -= u64::from(old.octets);
         }
     }
 
     fn remove(&mut self, zone: ZoneId) {
-        if let Some(old) = self.index.remove(&zone) {
-            self.live -= old.octets;
+        if let Some(old) = Arc::make_mut(&mut self.index).remove(&zone) {
+            self.live -= u64::from(old.octets);
         }
     }
 
@@ -168,7 +181,7 @@ impl Zones {
             Err(_) if self.index.is_empty() => None,
             Err(e) => return Err(e),
         };
-        Ok(Reader { file, index: self.index.clone() })
+        Ok(Reader { file, index: Arc::clone(&self.index) })
     }
 
     /// Puts `changes` on disk with one flush; after a crash a part of them may be there.
@@ -185,8 +198,8 @@ impl Zones {
             match change {
                 Change::Keep(kept) => {
                     let payload: usize = payload.iter().map(|p| p.len()).sum();
-                    let octets = (header.len() + payload) as u64;
-                    self.insert(kept.zone, Entry { at, octets, hash: kept.hash });
+                    let octets = octets(header.len() + payload);
+                    self.insert(kept.zone, Entry { at, hash: kept.hash, octets });
                 }
                 Change::Forget(zone) => self.remove(*zone),
             }
@@ -225,11 +238,17 @@ impl Zones {
             }
             Ok(())
         })?;
+        let index = Arc::make_mut(&mut self.index);
         for (zone, at) in moved {
-            self.index.get_mut(&zone).expect("only these were copied").at = at;
+            index.get_mut(&zone).expect("only these were copied").at = at;
         }
         Ok(())
     }
+}
+
+/// Of a frame: texts have less than 4 GiB. A million entries are in memory.
+fn octets(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 fn parts(change: &Change) -> (Vec<u8>, Vec<&[u8]>) {
@@ -256,7 +275,7 @@ fn parts(change: &Change) -> (Vec<u8>, Vec<&[u8]>) {
 #[derive(Debug)]
 pub struct Reader {
     file: Option<File>,
-    index: HashMap<ZoneId, Entry>,
+    index: Arc<Index>,
 }
 
 impl Reader {

@@ -29,6 +29,7 @@ pub fn build_in(
 
 fn filled<'k>(apex: &Name, parsed: &Parsed, key: &'k HashKey) -> ZoneBuilder<'k> {
     let mut builder = ZoneBuilder::new(apex, key);
+    builder.reserve(parsed.records.len(), parsed.arena.len());
     for r in &parsed.records {
         builder.push(parsed.owner(r), r.owner_hash, r.rtype, r.ttl, parsed.rdata(r));
     }

@@ -106,6 +106,14 @@ fn group(parsed: &mut Parsed) -> Index {
         start += run.len() as u32;
     }
     starts.push(start);
+    // Most texts say all of a name at once: nothing has to be moved then.
+    if groups.len() == next.len() {
+        parsed.records = old;
+        for group in parsed.records.chunk_by_mut(same_owner) {
+            sort_by_type(group);
+        }
+        return index;
+    }
     let mut records: Vec<Record> = Vec::with_capacity(old.len());
     for (mut run, last) in groups {
         let group_start = records.len();
@@ -121,12 +129,16 @@ fn group(parsed: &mut Parsed) -> Index {
         // One copy of the owner for all its records.
         let owner_at = group[0].owner_at;
         group.iter_mut().for_each(|r| r.owner_at = owner_at);
-        if !group.is_sorted_by_key(|r| r.rtype) {
-            group.sort_by_key(|r| r.rtype);
-        }
+        sort_by_type(group);
     }
     parsed.records = records;
     index
+}
+
+fn sort_by_type(records: &mut [Record]) {
+    if !records.is_sorted_by_key(|r| r.rtype) {
+        records.sort_by_key(|r| r.rtype);
+    }
 }
 
 /// Finds records of an RRset that say what an earlier one says (RFC 2181 §5: an RRset is a set).

@@ -97,7 +97,8 @@ impl<'c> Parser<'c> {
     pub fn read(mut self, source: Source) -> (Parsed, Findings, Broken) {
         let estimate = source.text.len();
         self.out.arena.reserve(estimate.min(limits::ZONE_TEXT_MAX));
-        self.out.records.reserve(estimate.min(limits::ZONE_TEXT_MAX) / 40);
+        // Lines as short as they come: room that is not used costs nothing.
+        self.out.records.reserve(estimate.min(limits::ZONE_TEXT_MAX) / 24);
         self.text(source);
         let minimum = self.soa_minimum.unwrap_or(0).min(MAX_TTL);
         for record in self.out.records.iter_mut().filter(|r| r.ttl == TTL_UNKNOWN) {

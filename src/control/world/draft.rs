@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::base::hash::Keyed;
 use crate::base::name::Name;
 use crate::model::catalog::{Catalog, Zone};
 use crate::model::snapshot::Snapshot;
@@ -13,13 +14,13 @@ pub(super) struct Draft {
     changed: bool,
     /// While everything is read at the start: the zones, for one catalog built at the end. A million single changes
     /// of a catalog cost seconds.
-    start: Option<HashMap<Name, Zone>>,
+    start: Option<HashMap<Name, Zone, Keyed>>,
 }
 
 impl Draft {
     /// A world without zones, which will be read in a moment.
     pub fn at_start(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, changed: true, start: Some(HashMap::new()) }
+        Draft { snapshot, changed: true, start: Some(HashMap::default()) }
     }
 
     /// Whether the zones of the start are being read.

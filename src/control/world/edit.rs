@@ -1,72 +1,23 @@
 //! Zone files that changed: read, compared with what is served, and served, held or refused.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
 
 use tracing::{error, info, warn};
 
+use super::reading::Done;
 use super::survey::Survey;
 use super::{Held, Key, Now, World, ZoneState};
-use crate::base::id::{AccountId, ZoneId};
-use crate::base::mem::Arena;
+use crate::base::id::AccountId;
 use crate::base::name::Name;
 use crate::control::files::{AccountFolder, FileError, Stray, ZoneFile, ZonesFolder};
 use crate::control::hold::Removal;
-use crate::control::loader::{self, Bad, Good, Keys, Known, Loaded, Outcome, Part};
+use crate::control::loader::{Bad, Good, Loaded, Outcome};
 use crate::control::scan::{self, FoundZone};
 use crate::model::zone::ZoneData;
-use crate::store::zones::{ContentHash, Reader};
 use crate::zonefile::filename;
-
-/// Files read by one thread before it looks for more.
-const CHUNK: usize = 16;
 
 /// Zones whose files may have changed; with the file, where its name was just seen.
 pub type Touched = BTreeMap<Key, Option<FoundZone>>;
-
-/// A zone file to be read.
-struct Job {
-    key: Key,
-    file_name: String,
-    known: Option<ContentHash>,
-    parts: Vec<Part>,
-    /// Another file of the same apex.
-    twin: Option<Box<str>>,
-    /// Read also what was kept, if the file holds something else.
-    zone: Option<ZoneId>,
-}
-
-/// Where the threads that read put the data of zones.
-pub(super) struct Arenas {
-    each: Vec<Arena>,
-    make: fn() -> Arena,
-}
-
-impl Arenas {
-    pub fn new(make: fn() -> Arena) -> Arenas {
-        Arenas { each: Vec::new(), make }
-    }
-
-    /// One for each thread.
-    fn of(&mut self, threads: usize) -> &mut [Arena] {
-        self.each.resize_with(self.each.len().max(threads), self.make);
-        &mut self.each[..threads]
-    }
-}
-
-/// What was read.
-pub(super) struct Done {
-    pub key: Key,
-    pub loaded: Loaded,
-    /// The version that was kept, where the file holds another one or a bad one.
-    pub kept: Option<(ZoneData, ContentHash)>,
-    /// The content of the file is what was kept.
-    pub is_kept: bool,
-    /// Files elsewhere that the zone depends on.
-    pub depends: Vec<PathBuf>,
-}
 
 impl World {
     /// Takes in files that may have changed, by their content. `zones/` was opened a moment ago.
@@ -144,53 +95,6 @@ impl World {
         touched.insert(key, found);
     }
 
-    /// Reads files on all cores. With a reader of what was kept, that is read too where it is needed.
-    pub(super) fn read(
-        &self,
-        zones: Option<&ZonesFolder>,
-        keys: Vec<Key>,
-        kept: Option<&Reader>,
-        arenas: &mut Arenas,
-    ) -> Vec<Done> {
-        let mut jobs: Vec<Job> = keys.into_iter().filter_map(|key| self.job(key)).collect();
-        // One account after the other, so that its folder is opened once.
-        jobs.sort_by_key(|job| job.key.0);
-        let worker = Worker { world: self, zones, kept };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let threads = threads.min(jobs.len().div_ceil(CHUNK));
-        if threads <= 1 {
-            return worker.run(&jobs, &AtomicUsize::new(0), &mut arenas.of(1)[0]);
-        }
-        let next = AtomicUsize::new(0);
-        let mut done = Vec::with_capacity(jobs.len());
-        std::thread::scope(|scope| {
-            let run = |arena| worker.run(&jobs, &next, arena);
-            let running: Vec<_> = arenas
-                .of(threads)
-                .iter_mut()
-                .map(|arena| scope.spawn(move || run(arena)))
-                .collect();
-            for thread in running {
-                done.extend(thread.join().expect("reading a zone does not panic"));
-            }
-        });
-        done
-    }
-
-    fn job(&self, key: Key) -> Option<Job> {
-        let state = self.state(&key)?;
-        let held = self.ownership.zone(key.1.as_wire()).filter(|h| h.account == key.0);
-        Some(Job {
-            file_name: state.file_name(&key.1),
-            twin: state.more.as_ref().and_then(|more| more.twin.clone()),
-            // What is not settled is looked at again in any case.
-            known: state.served,
-            parts: state.parts().to_vec(),
-            zone: held.map(|h| h.id),
-            key,
-        })
-    }
-
     /// Takes in what was read of one zone.
     pub(super) fn apply(&mut self, done: Done, now: Now) {
         let Done { key, loaded, kept, is_kept, depends } = done;
@@ -209,8 +113,8 @@ impl World {
                 state.more().parts = parts;
             }
         }
-        if let Some(state) = self.state_mut(&key).filter(|_| stamp.is_some()) {
-            state.stamp = stamp;
+        if let Some((state, stamp)) = self.state_mut(&key).zip(stamp) {
+            (state.stamp, state.is_young) = (Some(stamp.fold), stamp.is_young(now.unix));
         }
         match outcome {
             Outcome::Same => self.same(&key),
@@ -354,141 +258,4 @@ fn find_file(folder: &AccountFolder<'_>, apex: &Name) -> Option<FoundZone> {
     let mut strays = Vec::new();
     let found = scan::account(folder, &mut strays).ok()?;
     found.into_iter().find(|found| found.file.apex == *apex)
-}
-
-/// Reads zones, one after the other.
-struct Worker<'a> {
-    world: &'a World,
-    zones: Option<&'a ZonesFolder>,
-    kept: Option<&'a Reader>,
-}
-
-impl Worker<'_> {
-    fn run(&self, jobs: &[Job], next: &AtomicUsize, arena: &mut Arena) -> Vec<Done> {
-        let mut done = Vec::new();
-        let mut folders: BTreeMap<AccountId, Result<AccountFolder<'_>, FileError>> =
-            BTreeMap::new();
-        loop {
-            let from = next.fetch_add(CHUNK, Ordering::Relaxed);
-            let Some(chunk) = jobs.get(from..).filter(|jobs| !jobs.is_empty()) else { return done };
-            for job in &chunk[..chunk.len().min(CHUNK)] {
-                let account = job.key.0;
-                // Jobs come in the order of accounts.
-                folders.retain(|id, _| *id == account);
-                let folder = folders.entry(account).or_insert_with(|| self.folder(account));
-                done.push(self.one(job, folder, arena));
-            }
-        }
-    }
-
-    fn folder(&self, account: AccountId) -> Result<AccountFolder<'_>, FileError> {
-        let unreadable = || FileError::Io(std::io::ErrorKind::NotFound.into());
-        self.zones.ok_or_else(unreadable)?.account(self.world.account_name(account))
-    }
-
-    fn one(
-        &self,
-        job: &Job,
-        folder: &Result<AccountFolder<'_>, FileError>,
-        arena: &mut Arena,
-    ) -> Done {
-        let keys = &self.world.keys;
-        let mut loaded = match folder {
-            Err(FileError::Missing) => {
-                Loaded { outcome: Outcome::Missing, stamp: None, parts: Vec::new() }
-            }
-            Err(error) => not_readable(format!("the folder of the account: {error}")),
-            Ok(folder) => {
-                let known = Known { hash: job.known, parts: &job.parts };
-                match &job.twin {
-                    Some(twin) => two_files(folder, job, twin),
-                    None => unharmed(&job.file_name, || {
-                        loader::load(folder, &job.file_name, &job.key.1, keys, known, arena)
-                    }),
-                }
-            }
-        };
-        let depends = match folder {
-            Ok(folder) => depends(folder, &loaded.parts),
-            Err(_) => Vec::new(),
-        };
-        let kept_hash = self.kept.zip(job.zone).and_then(|(kept, zone)| kept.hash(zone));
-        let is_kept = match &mut loaded.outcome {
-            Outcome::Good(good) if kept_hash == Some(good.hash) => {
-                // On disk already; freed by the thread that made it.
-                good.sources = Vec::new();
-                true
-            }
-            _ => false,
-        };
-        let kept = if is_kept { None } else { self.kept_version(job, keys, arena) };
-        Done { key: job.key.clone(), loaded, kept, is_kept, depends }
-    }
-
-    /// The last good version, if one was kept and can still be read.
-    fn kept_version(
-        &self,
-        job: &Job,
-        keys: &Keys,
-        arena: &mut Arena,
-    ) -> Option<(ZoneData, ContentHash)> {
-        let (kept, zone) = self.kept.zip(job.zone)?;
-        let version = match kept.read(zone, &job.key.1) {
-            Ok(version) => version?,
-            Err(error) => {
-                error!(event = "store-failed", zone = %job.key.1, %error,
-                    "cannot read the last good version");
-                return None;
-            }
-        };
-        let hash = version.hash;
-        match loader::load_kept(version, keys, arena) {
-            Ok(data) => Some((data, hash)),
-            Err(problem) => {
-                error!(event = "store-failed", zone = %job.key.1, problem,
-                    "the last good version is none by the rules of this version");
-                None
-            }
-        }
-    }
-}
-
-/// Two files of one apex in a folder are an error: nobody knows which one is meant.
-fn two_files(folder: &AccountFolder<'_>, job: &Job, twin: &str) -> Loaded {
-    let (one, two) = (folder.shown(&job.file_name), folder.shown(twin));
-    not_readable(format!("{one} and {two} are files of the same zone: remove one of them"))
-}
-
-/// Reads a zone. Should its text bring the reader down, then only for this zone.
-fn unharmed(file_name: &str, read: impl FnOnce() -> Loaded) -> Loaded {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        not_readable(format!(
-            "{file_name}: reading it failed inside the server; please report this"
-        ))
-    })
-}
-
-/// The outcome for a zone of which nothing can be read.
-fn not_readable(problem: String) -> Loaded {
-    let shown = vec![format!("error: {problem}")];
-    let remarks = loader::Remarks { errors: 1, warnings: 0, shown };
-    let outcome = Outcome::Bad(Bad { hash: None, problem, remarks });
-    Loaded { outcome, stamp: None, parts: Vec::new() }
-}
-
-/// The paths at which changes of a zone's parts are seen, within `zones/`.
-fn depends(folder: &AccountFolder<'_>, parts: &[Part]) -> Vec<PathBuf> {
-    let mut paths = BTreeSet::new();
-    for part in parts {
-        paths.extend(part.real.clone());
-        let Some(path) = part.path.as_deref() else { continue };
-        // As written it sees a folder on the way being swapped, in full the events of the folder it lies in.
-        let path = folder.real().join(path);
-        paths.insert(path.clone());
-        let above = path.parent().and_then(|above| above.canonicalize().ok());
-        if let (Some(above), Some(name)) = (above, path.file_name()) {
-            paths.insert(above.join(name));
-        }
-    }
-    paths.into_iter().filter(|path| folder.is_near(path)).collect()
 }

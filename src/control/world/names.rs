@@ -1,5 +1,7 @@
 //! Who holds which zone, as files come and go and settings change.
 
+use std::sync::Arc;
+
 use tracing::{error, info};
 
 use super::{Key, World};
@@ -126,7 +128,7 @@ impl World {
 
     /// Drops accounts that have no folder, no table and no zones.
     pub(super) fn drop_accounts(&mut self, has_folder: impl Fn(&str) -> bool) {
-        let gone: Vec<(AccountId, Box<str>)> = self
+        let gone: Vec<(AccountId, Arc<str>)> = self
             .accounts
             .iter()
             .filter(|(_, account)| account.zones.is_empty())

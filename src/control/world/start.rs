@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
 use super::draft::Draft;
-use super::edit::{Arenas, say_strays};
+use super::edit::say_strays;
+use super::reading::{Arenas, Origins};
 use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
 use crate::base::id::ZoneId;
 use crate::base::mem::Arena;
@@ -21,6 +22,7 @@ use crate::control::suffixes::{Suffixes, SuffixesError};
 use crate::model::snapshot::Snapshot;
 use crate::policy::ownership::Register;
 use crate::store::folder::{Store, StoreError};
+use crate::store::image::Image;
 use crate::store::zones::{Change, Reader};
 
 /// Why the server cannot start.
@@ -45,17 +47,57 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Zones read before they are taken in: bounds what texts are in memory at once.
-const BATCH: usize = 20_000;
-/// Batches between two lines of progress.
-const PROGRESS: usize = 5;
+/// A line of progress is said no more often.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Says how far a long start is.
+struct Progress {
+    of: usize,
+    next: Instant,
+}
+
+impl Progress {
+    fn new(of: usize, now: Now) -> Progress {
+        Progress { of, next: now.at + PROGRESS }
+    }
+
+    fn tell(&mut self, zones: usize) {
+        let now = Now::read().at;
+        if now >= self.next && zones < self.of {
+            self.next = now + PROGRESS;
+            info!(event = "loading", zones, of = self.of, "{zones} of {} zones read", self.of);
+        }
+    }
+}
+
+/// What the folders hold, found while the logs were read.
+struct Found {
+    zones: io::Result<ZonesFolder>,
+    scan: Option<io::Result<Scan>>,
+}
+
+impl Found {
+    fn look(settings: &Settings) -> Found {
+        let zones = ZonesFolder::open(&settings.server.zones);
+        let scan = zones.as_ref().ok().map(scan::scan);
+        Found { zones, scan }
+    }
+}
 
 impl World {
     /// Opens the data folder and reads all zones.
     pub fn start(settings: Settings, now: Now) -> Result<World, StartError> {
         let suffixes = Suffixes::read(settings.server.public_suffixes.as_deref())
             .map_err(StartError::Suffixes)?;
-        let store = Store::open(&settings.server.data).map_err(StartError::Store)?;
+        let (store, found, image) = std::thread::scope(|scope| {
+            let found = scope.spawn(|| Found::look(&settings));
+            let image = scope.spawn(|| Image::read(&settings.server.data));
+            let store = Store::open(&settings.server.data).map_err(StartError::Store);
+            let found = found.join().expect("looking at folders does not panic");
+            (store, found, image.join().expect("reading an image does not panic"))
+        });
+        let store = store?;
+        let image = image.and_then(|image| image.of(&store.key, &settings.server.zones));
         let mut cookie_secret = [0; 16];
         getrandom::fill(&mut cookie_secret).map_err(StartError::Random)?;
         let reader = store.zones.reader();
@@ -84,11 +126,12 @@ impl World {
             chatter: Chatter::default(),
             tally: Tally::default(),
             store_failing: false,
+            as_in_image: false,
             cookie_secret,
             _lock: store.lock,
         };
         world.recall();
-        world.read_everything(&reader, now);
+        world.read_everything(found, &reader, image.as_ref(), now);
         world.next.build();
         world.enforce(None, now);
         world.forget_texts(&reader);
@@ -98,7 +141,7 @@ impl World {
     /// Accounts and zones as they were recorded.
     fn recall(&mut self) {
         for (name, id) in self.ownership.accounts() {
-            let account = Account { name: name.into(), zones: HashMap::new(), problem: None };
+            let account = Account { name: name.into(), zones: HashMap::default(), problem: None };
             self.accounts.insert(id, account);
         }
         let names: Vec<String> =
@@ -114,9 +157,10 @@ impl World {
         self.resettle();
     }
 
-    fn read_everything(&mut self, kept: &Reader, now: Now) {
-        let zones = self.open_zones();
-        let scanned = zones.as_ref().map(scan::scan).transpose().unwrap_or_else(|error| {
+    fn read_everything(&mut self, found: Found, kept: &Reader, image: Option<&Image>, now: Now) {
+        let Found { zones, scan } = found;
+        let zones = self.opened(zones);
+        let scanned = scan.transpose().unwrap_or_else(|error| {
             self.say_unreadable(&error);
             None
         });
@@ -127,23 +171,17 @@ impl World {
         self.decide_missing(now, Duration::ZERO);
         self.claim(&new);
         self.claim_refused();
-        let mut keys = self.held_keys();
-        keys.sort_by_key(|key| key.0);
+        let keys = self.held_keys();
+        let mut progress = Progress::new(keys.len(), now);
+        let origins = Origins { zones: zones.as_ref(), kept: Some(kept), image };
         let mut arenas = Arenas::new(Arena::default);
-        for (n, batch) in keys.chunks(BATCH).enumerate() {
-            if n > 0 && n % PROGRESS == 0 {
-                info!(
-                    event = "loading",
-                    zones = n * BATCH,
-                    of = keys.len(),
-                    "{} of {} zones read",
-                    n * BATCH,
-                    keys.len()
-                );
-            }
-            for done in self.read(zones.as_ref(), batch.to_vec(), Some(kept), &mut arenas) {
-                self.apply(done, now);
-            }
+        let all = keys.len();
+        self.read_in(origins, keys, &mut arenas, now, |done| progress.tell(done));
+        if let Some(image) = image {
+            let (taken, of) = (image.taken(), image.len());
+            self.as_in_image = taken == all && taken == of;
+            let read = all - taken;
+            info!(event = "image-used", taken, of, read, "{taken} zones of the image, {read} read");
         }
         self.drop_accounts(|name| match &zones {
             Some(zones) => !matches!(zones.account(name), Err(FileError::Missing)),
@@ -154,7 +192,12 @@ impl World {
 
     /// Opens `zones/`, or says why not.
     pub fn open_zones(&mut self) -> Option<ZonesFolder> {
-        match ZonesFolder::open(&self.settings.server.zones) {
+        let opened = ZonesFolder::open(&self.settings.server.zones);
+        self.opened(opened)
+    }
+
+    fn opened(&mut self, opened: io::Result<ZonesFolder>) -> Option<ZonesFolder> {
+        match opened {
             Ok(zones) => {
                 if self.unreadable.take().is_some() {
                     info!(event = "zones-readable", "zones/ can be read again");

@@ -2,7 +2,9 @@
 
 use super::{Held, Key, World, ZoneState};
 use crate::control::command;
+use crate::control::imager::Described;
 use crate::model::grant::GrantState;
+use crate::store::image::Entry;
 
 /// Counts over everything.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -18,6 +20,34 @@ pub struct Status {
 }
 
 impl World {
+    /// How zones stand for an image of all zones: those that are served as their files say need no reading at the next
+    /// start.
+    pub fn describe(&self, keys: &[Key]) -> Vec<Described> {
+        keys.iter().map(|key| self.describe_one(key).unwrap_or(Described::Other)).collect()
+    }
+
+    fn describe_one(&self, key: &Key) -> Option<Described> {
+        let account = self.accounts.get(&key.0)?;
+        let state = account.zones.get(&key.1)?;
+        let held = self.ownership.zone(key.1.as_wire()).filter(|held| held.account == key.0)?;
+        let data = self.served(key)?;
+        let warnings = match &state.more {
+            Some(more) if more.is_only_warnings() => more.warnings,
+            Some(_) => return None,
+            None => 0,
+        };
+        if !state.is_there || account.problem.is_some() {
+            return None;
+        }
+        let (stamp, hash) = (state.stamp?, state.served?);
+        if state.is_young {
+            return Some(Described::Young);
+        }
+        let path = self.keys.path(&account.name, &state.file_name(&key.1));
+        let entry = Entry { zone: held.id, path, stamp, hash, warnings };
+        Some(Described::Settled(entry, data.clone()))
+    }
+
     /// Every zone file, in the order of accounts and zones.
     pub fn zone_list(&self) -> Vec<command::ZoneRow> {
         let mut list: Vec<command::ZoneRow> = Vec::new();

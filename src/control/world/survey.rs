@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use tracing::error;
 
-use super::edit::{Arenas, say_strays};
+use super::edit::say_strays;
+use super::reading::{Arenas, Origins};
 use super::{Key, Now, World, ZoneState};
 use crate::base::id::AccountId;
 use crate::base::mem::Arena;
@@ -124,7 +125,7 @@ impl World {
         let Some(state) = self.state(key) else { return false };
         let file_name = state.file_name(&key.1);
         let same_file = found.twin.is_none() && *found.file.file_name == *file_name;
-        let stamp = folder.stamp(&file_name).ok();
+        let stamp = folder.stamp(&file_name).ok().map(|stamp| stamp.fold);
         same_file && stamp.is_some() && stamp == state.stamp && !self.missing.contains(key)
     }
 
@@ -165,9 +166,8 @@ impl World {
     pub fn take_in(&mut self, zones: &ZonesFolder, keys: Vec<Key>, now: Now) {
         // A few edits would fill no area; many zones at once are packed as at the start.
         let pack = if keys.len() < PACKED { Arena::apart } else { Arena::default };
-        for done in self.read(Some(zones), keys, None, &mut Arenas::new(pack)) {
-            self.apply(done, now);
-        }
+        let origins = Origins { zones: Some(zones), kept: None, image: None };
+        self.read_in(origins, keys, &mut Arenas::new(pack), now, |_| {});
     }
 
     /// The folder of an account is there and cannot be read: its zones stay as they are.

@@ -65,6 +65,13 @@ impl<'k> ZoneBuilder<'k> {
         }
     }
 
+    /// Makes room for what that many records with so many octets of names and data will take.
+    pub fn reserve(&mut self, records: usize, octets: usize) {
+        // Each with an RRset and a node of its own, and two slots of the index.
+        self.block.reserve(octets + records * (RRSET_HEAD + RR_HEAD + 4 + 16));
+        self.nodes.reserve(records);
+    }
+
     /// Adds a record. `owner` is lower-cased and lies in the zone, `hash` is its hash, `rdata` has whole names.
     pub fn push(&mut self, owner: &[u8], hash: u64, rtype: RType, ttl: u32, rdata: &[u8]) {
         let relative = &owner[..owner.len() - self.apex.as_wire().len()];
