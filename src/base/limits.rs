@@ -66,8 +66,10 @@ pub const TCP_DRAIN_MS: u64 = 500;
 /// Time the publisher has to end after the doors are closed, in milliseconds: with theirs it stays
 /// below a second.
 pub const PUBLISHER_END_MS: u64 = 300;
-/// Pause after `accept` failed for want of files or memory, in milliseconds.
-pub const TCP_ACCEPT_PAUSE_MS: u64 = 100;
+/// Connections taken from one address before those that are open have their turn.
+pub const TCP_ACCEPTS: usize = 64;
+/// Events of TCP sockets that are asked for with one system call.
+pub const TCP_EVENTS: usize = 256;
 /// A warning about clients or the network is repeated at most once in this time, in seconds.
 pub const WARN_EVERY_SECS: u64 = 60;
 /// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).

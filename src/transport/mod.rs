@@ -4,11 +4,13 @@ pub mod admission;
 pub mod answers;
 mod connection;
 mod desk;
+mod mailbox;
 pub mod mmsg;
 mod nap;
 pub mod privileges;
 pub mod room;
 pub mod sockets;
+mod table;
 pub mod tcp;
 pub mod udp;
 
@@ -19,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::base::limits::WARN_EVERY_SECS;
 use crate::base::time::UnixTime;
@@ -96,34 +98,29 @@ pub trait Responder: Send + Sync + 'static {
 pub struct Stop {
     /// For threads that look between two batches.
     flag: Arc<AtomicBool>,
-    /// For those that wait for it.
-    told: watch::Sender<bool>,
+    /// For those that wait for it: readable from then on.
+    told: Arc<EventFd>,
 }
 
 impl Stop {
-    pub fn new() -> Stop {
-        Stop { flag: Arc::default(), told: watch::Sender::new(false) }
+    pub fn new() -> io::Result<Stop> {
+        let told = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Stop { flag: Arc::default(), told: Arc::new(told) })
     }
 
     pub fn set(&self) {
         self.flag.store(true, Ordering::Release);
-        self.told.send_replace(true);
+        // An error would say that it is readable already, many times over.
+        let _ = self.told.write(1);
     }
 
     pub fn is_set(&self) -> bool {
         self.flag.load(Ordering::Acquire)
     }
 
-    /// Returns when it is set.
-    pub async fn wait(&self) {
-        // An error would say that the sender is gone: it lives in `self`.
-        let _ = self.told.subscribe().wait_for(|set| *set).await;
-    }
-}
-
-impl Default for Stop {
-    fn default() -> Stop {
-        Stop::new()
+    /// What becomes readable when it is set.
+    fn told(&self) -> &EventFd {
+        &self.told
     }
 }
 
@@ -158,7 +155,7 @@ impl Doors {
     ) -> io::Result<Doors> {
         let admission = Admission::new(tcp);
         let nap = nap::Longest::default();
-        let mut doors = Doors { stop: Stop::new(), threads: Vec::new(), admission, nap };
+        let mut doors = Doors { stop: Stop::new()?, threads: Vec::new(), admission, nap };
         let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
         for door in bound.doors {
             for (number, socket) in door.udp.into_iter().enumerate() {
