@@ -10,6 +10,7 @@ pub mod engine;
 pub mod explain;
 pub mod hostname;
 pub mod model;
+pub mod outside;
 pub mod policy;
 pub mod rdata;
 pub mod store;

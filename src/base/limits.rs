@@ -106,3 +106,32 @@ pub const WAITING_PER_ACCOUNT: usize = WAITING_MAX / 4;
 pub const WAITING_PER_CONNECTION: usize = 64;
 /// Longest the waiting room sleeps, in milliseconds.
 pub const WAITING_WAKE_MS: u64 = 250;
+/// CNAMEs followed outside behind one target; long enough for any that works elsewhere (resolvers
+/// stop at 8 to 17).
+pub const OUTSIDE_HOPS: usize = 16;
+/// A look-up outside ends by then, with all its questions, in milliseconds, or by the deadline of
+/// answers if that is later: what comes too late for one question still serves the next.
+pub const LOOKUP_MS: u64 = 3_000;
+/// Look-ups in flight, in all and for one account: each holds a socket or two.
+pub const LOOKUPS_MAX: usize = 512;
+pub const LOOKUPS_PER_ACCOUNT: usize = 128;
+/// Look-ups that wait for their turn, for one account and in all.
+pub const LOOKUP_QUEUE: usize = 65_536;
+pub const LOOKUP_QUEUE_PER_ACCOUNT: usize = 16_384;
+/// Questions that wait for an answer from outside, in all and for one account. Each is a message.
+pub const WAITERS_MAX: usize = 16_384;
+pub const WAITERS_PER_ACCOUNT: usize = 4_096;
+/// Questions on their way from the workers to the look-ups.
+pub const ASKS: usize = 8_192;
+/// Answers from outside that are remembered, in all and for one account, and their octets.
+pub const OUTSIDE_ENTRIES: usize = 1 << 20;
+pub const OUTSIDE_ENTRIES_PER_ACCOUNT: usize = 1 << 18;
+pub const OUTSIDE_OCTETS: usize = 512 << 20;
+pub const OUTSIDE_OCTETS_PER_ACCOUNT: usize = 128 << 20;
+/// A target that failed is not asked for again at first and at last, in seconds (RFC 9520 §3.2).
+pub const FAILURE_SECS: std::ops::RangeInclusive<u64> = 5..=300;
+/// What was learnt is on disk after this time, in milliseconds, and a flush: in less than a second.
+pub const REMEMBER_MS: u64 = 250;
+/// Seconds that "there is none" from outside is believed at most (RFC 2308 §5 speaks of one to three
+/// hours).
+pub const OUTSIDE_NEGATIVE_TTL: u32 = 10_800;

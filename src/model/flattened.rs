@@ -194,11 +194,32 @@ impl Entry {
             return Standing::Fresh(self.expires.since(now).min(u64::from(self.ttl)) as u32);
         }
         match (now < self.stale_until, failing) {
+            // What was good once says nothing for an answer that does not hold now.
+            (_, Some(FailureKind::Bogus)) => Standing::Failed(FailureKind::Bogus),
             (true, Some(kind)) => Standing::Stale(kind),
             (true, None) => Standing::Expired,
             (false, Some(kind)) => Standing::Failed(kind),
             (false, None) => Standing::Gone,
         }
+    }
+
+    /// The same answer with another fate: not used since.
+    pub fn with(&self, failure: Option<Failure>, stale_until: UnixTime) -> Entry {
+        Entry {
+            hops: self.hops.clone(),
+            addresses: self.addresses.clone(),
+            failure,
+            stale_until,
+            used: AtomicBool::new(false),
+            ..*self
+        }
+    }
+
+    /// Octets it takes in memory, more or less.
+    pub fn octets(&self) -> usize {
+        let hops = self.hops.iter().map(|hop| hop.name.as_wire().len() + 40).sum::<usize>();
+        let each = if matches!(self.addresses, Addresses::V4(_)) { 4 } else { 16 };
+        size_of::<Entry>() + hops + each * self.addresses.len()
     }
 
     /// Says that somebody was answered with it.
