@@ -1,5 +1,7 @@
 //! Floor 9: `bailiwick check`: everything that can be said of config, zone files and policy without serving them.
 
+mod outside;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -69,6 +71,18 @@ pub fn check(settings: &Settings, colour: Colour) -> Result<Report, StartError> 
     }
     for finding in config_findings(settings, &offline) {
         report.remarks.push(of_config(&finding, colour));
+    }
+    match outside::problem(snapshot, &settings.flatten, Now::read().unix) {
+        Ok(None) => {}
+        Ok(Some(message)) => {
+            let path = &settings.source.path;
+            report.remarks.push(of_file(path, Severity::Warning, "no-resolver", &message));
+        }
+        Err(error) => {
+            let message = format!("cannot ask resolvers: {error}");
+            let path = &settings.source.path;
+            report.remarks.push(of_file(path, Severity::Warning, "no-resolver", &message));
+        }
     }
     zone_files(settings, &offline, colour, &mut report);
     report.remarks.sort_by(|a, b| a.order.cmp(&b.order));

@@ -16,20 +16,25 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use crate::base::id::AccountId;
 use crate::base::limits::PUBLISHER_END_MS;
 use crate::config::settings;
 use crate::control::command::{Command, Handle};
 use crate::control::socket::Socket;
+use crate::model::flattened::{Key, Waiter};
 use crate::model::snapshot::Snapshot;
+use crate::outside::service::{Service, Started};
 use crate::telemetry::counters::Counters;
 use crate::transport::answers::Answers;
 use crate::transport::privileges::{self, Dropped, PrivilegeError};
+use crate::transport::room::{Ask, Room};
 use crate::transport::sockets::{self, BindError, Bound};
 use crate::transport::{Doors, TcpLimits};
 
@@ -50,11 +55,56 @@ pub struct World {
     /// The way to whoever changes it.
     pub publisher: Handle,
     /// Told by the publisher when a reload changed them.
-    pub settings: watch::Receiver<settings::Server>,
+    pub settings: watch::Receiver<Told>,
+    /// Who looks things up outside.
+    pub outside: Option<Outside>,
     /// They end after `Command::Stop`.
     pub threads: Vec<JoinHandle<()>>,
     /// How the command line asks; closed before the publisher ends.
     pub control: Option<Socket>,
+}
+
+/// The settings that others than the publisher follow.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub server: settings::Server,
+    pub flatten: settings::Flatten,
+}
+
+impl Told {
+    pub fn of(settings: &settings::Settings) -> Told {
+        Told { server: settings.server.clone(), flatten: settings.flatten.clone() }
+    }
+}
+
+/// The look-ups outside, in a runtime of their own: a busy one delays nothing else.
+pub struct Outside {
+    pub started: Started,
+    pub runtime: Runtime,
+}
+
+impl Outside {
+    /// Lets the look-ups end and what was learnt be written, and waits a little.
+    async fn end(self) {
+        self.started.service.stop();
+        let limit = Duration::from_millis(PUBLISHER_END_MS);
+        if timeout(limit, self.started.task).await.is_err() {
+            info!("not waiting for the look-ups outside");
+        }
+        self.runtime.shutdown_background();
+    }
+}
+
+/// Asks the service for the waiting room.
+struct Asker(Service);
+
+impl Ask for Asker {
+    fn ask(&self, key: Key, account: AccountId, waiter: Waiter) {
+        if let Err(waiter) = self.0.ask(key, account, waiter) {
+            // Too busy: the question is answered with what there is.
+            waiter();
+        }
+    }
 }
 
 impl World {
@@ -134,7 +184,10 @@ where
         }
     };
     let counters = Arc::<Counters>::default();
-    let doors = open(bound, server, Arc::clone(&world.published), counters)?;
+    let room = room(&world, &counters).map_err(DaemonError::Thread)?;
+    let published = Arc::clone(&world.published);
+    let answers = Answers { published, counters, room: room.clone() };
+    let doors = open(bound, server, answers)?;
     if reload_wanted {
         world.reload();
     }
@@ -145,17 +198,37 @@ where
                 Wish::Reload => world.reload(),
             },
             Ok(()) = world.settings.changed() => {
-                let server = world.settings.borrow_and_update();
+                let Told { server, flatten } = world.settings.borrow_and_update().clone();
                 doors.set_tcp_limits(tcp_limits(&server));
                 doors.set_nap(server.nap_us);
+                if let (Some(room), Some(outside)) = (&room, &world.outside) {
+                    room.set_deadline_ms(flatten.deadline_ms.into());
+                    outside.started.service.reconfigure(&flatten);
+                }
             }
         }
     }
     info!("stopping");
+    if let Some(room) = &room {
+        room.drain();
+    }
     doors.close();
+    drop(room);
+    if let Some(outside) = world.outside.take() {
+        outside.end().await;
+    }
     world.end();
     info!("stopped");
     Ok(())
+}
+
+/// Where questions wait for the outside.
+fn room(world: &World, counters: &Counters) -> io::Result<Option<Arc<Room>>> {
+    let Some(outside) = &world.outside else { return Ok(None) };
+    let ask = Arc::new(Asker(outside.started.service.clone()));
+    let deadline_ms = u64::from(world.settings.borrow().flatten.deadline_ms);
+    let room = Room::open(Arc::clone(&world.published), counters, ask, deadline_ms)?;
+    Ok(Some(Arc::new(room)))
 }
 
 /// Does what needs root: binds all of `server.listen`, and then stops being root.
@@ -184,14 +257,9 @@ fn enter(server: &settings::Server) -> Result<Bound, DaemonError> {
 }
 
 /// Starts to answer, and says where.
-fn open(
-    bound: Bound,
-    server: &settings::Server,
-    published: Arc<ArcSwap<Snapshot>>,
-    counters: Arc<Counters>,
-) -> Result<Doors, DaemonError> {
+fn open(bound: Bound, server: &settings::Server, answers: Answers) -> Result<Doors, DaemonError> {
     let addresses: Vec<_> = bound.doors.iter().map(|door| door.address).collect();
-    let answers = Arc::new(Answers { published, counters, room: None });
+    let answers = Arc::new(answers);
     let doors = Doors::open(bound, tcp_limits(server), &answers).map_err(DaemonError::Thread)?;
     doors.set_nap(server.nap_us);
     for address in addresses {
@@ -283,7 +351,9 @@ mod tests {
         client.send_to(packet, address).unwrap();
         let published = ArcSwap::from_pointee(Snapshot::empty(HashKey::new([1; 16])));
         let counters = Arc::<Counters>::default();
-        let doors = open(bound, &server, Arc::new(published), Arc::clone(&counters)).unwrap();
+        let answers =
+            Answers { published: Arc::new(published), counters: Arc::clone(&counters), room: None };
+        let doors = open(bound, &server, answers).unwrap();
         let mut answer = [0; 512];
         let (length, from) = client.recv_from(&mut answer).unwrap();
         assert_eq!((from, length >= 12, answer[3] & 15), (address, true, 5));
@@ -303,7 +373,7 @@ mod tests {
     /// A world that notes what it is told, there when the test says so.
     fn world(told: SyncSender<String>, stay: Receiver<()>) -> World {
         let (publisher, commands) = sync_channel(8);
-        let (settings, watched) = watch::channel(settings::Server::default());
+        let (settings, watched) = watch::channel(Told::of(&settings::Settings::default()));
         let publishing = thread::spawn(move || {
             let _settings = settings;
             for command in commands {
@@ -318,6 +388,7 @@ mod tests {
             published: Arc::new(ArcSwap::from_pointee(Snapshot::empty(HashKey::new([1; 16])))),
             publisher,
             settings: watched,
+            outside: None,
             threads: vec![publishing],
             control: None,
         }

@@ -1,6 +1,7 @@
 //! Bailiwick: an authoritative DNS server for many accounts that do not trust each other.
 
 pub mod base;
+pub mod beside;
 pub mod check;
 pub mod cli;
 pub mod config;

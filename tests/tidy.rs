@@ -24,6 +24,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("control", 7),
     ("outside", 7),
     ("transport", 8),
+    ("beside", 8),
     ("daemon", 9),
     ("check", 9),
     ("explain", 9),

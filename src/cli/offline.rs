@@ -1,5 +1,6 @@
 //! Subcommands that read config and zones themselves: `check` and `explain`.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -7,6 +8,8 @@ use serde_json::json;
 
 use super::{Check, Explain, Over, count, exit_code, print};
 use crate::base::name::Name;
+use crate::base::name_buf::NameBuf;
+use crate::beside::{self, Beside};
 use crate::check::{self, Remark, Report};
 use crate::config::file;
 use crate::control::offline;
@@ -69,12 +72,25 @@ pub fn explain(over: &Over, explain: &Explain) -> Result<ExitCode, Box<dyn Error
             return Err(problems.join("\n").into());
         }
     };
-    let offline = offline::load(&settings)?;
+    let mut offline = offline::load(&settings)?;
+    let remembered = beside::remembered(&settings.server.data);
+    let key = offline.snapshot.key;
+    offline.snapshot.outside.update(remembered, &key);
     let names: std::collections::HashMap<_, _> = offline.world.account_ids().collect();
     let account = |id| names.get(&id).map_or_else(|| id.to_string(), |name| (*name).to_owned());
-    let now = Now::read().unix;
-    let explanation =
-        explain::explain(&offline.snapshot, &explain.name, explain.rtype, now, &account);
+    let mut asked = HashSet::new();
+    let resolvers = Beside::new(&settings.flatten)?;
+    let explanation = loop {
+        let (now, snapshot) = (Now::read().unix, &offline.snapshot);
+        let explanation = explain::explain(snapshot, &explain.name, explain.rtype, now, &account);
+        // As the server would: what is not known, or expired, is asked for. Each name once, so it ends.
+        let needed = explanation.needs.clone().filter(|(needed, _)| asked.insert(needed.clone()));
+        let Some((needed, _)) = needed else { break explanation };
+        let Some(entry) = resolvers.look_up(&needed) else { break explanation };
+        let name = NameBuf::of(&needed.target, &key);
+        let entry = beside::merged(snapshot.outside.find(&name, needed.rtype), entry);
+        offline.snapshot.outside.update(vec![(needed, Some(entry))], &key);
+    };
     if explain.json {
         print(&format!("{:#}\n", serde_json::to_value(&explanation)?))?;
     } else {

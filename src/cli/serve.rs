@@ -1,17 +1,23 @@
 //! `bailiwick serve`: config, publisher, control socket and doors put together.
 
 use std::error::Error;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::Over;
 use crate::config::file;
-use crate::config::settings::{LogFormat, Settings};
+use crate::config::settings::{Flatten, LogFormat, Settings};
+use crate::control::press::Press;
 use crate::control::publisher::{self, Origin};
-use crate::control::socket;
-use crate::daemon::{self, World};
+use crate::control::{news, socket};
+use crate::daemon::{self, Outside, Told, World};
+use crate::outside::service::Service;
 use crate::telemetry::log;
 
 /// Runs the server until a signal ends it.
@@ -40,11 +46,13 @@ pub fn serve(over: &Over) -> Result<ExitCode, Box<dyn Error>> {
 /// Reads the world and starts what changes it.
 fn load(settings: Settings, origin: Origin) -> Result<World, Box<dyn Error + Send + Sync>> {
     let data = settings.server.data.clone();
-    let (tell, told) = watch::channel(settings.server.clone());
+    let flatten = settings.flatten.clone();
+    let (tell, told) = watch::channel(Told::of(&settings));
     let publisher = publisher::start(settings, origin, move |settings| {
         // Nobody listens any more only when the server ends.
-        let _ = tell.send(settings.server.clone());
+        let _ = tell.send(Told::of(settings));
     })?;
+    let outside = outside(&flatten, &data, &publisher.press)?;
     let control = match socket::open(&data, publisher.handle.clone()) {
         Ok(socket) => Some(socket),
         Err(error) => {
@@ -58,7 +66,26 @@ fn load(settings: Settings, origin: Origin) -> Result<World, Box<dyn Error + Sen
         published: publisher.published(),
         publisher: publisher.handle,
         settings: told,
+        outside: Some(outside),
         threads: vec![publisher.thread],
         control,
     })
+}
+
+/// Starts the look-ups outside. What was remembered is published before anything is answered.
+fn outside(flatten: &Flatten, data: &Path, press: &Arc<Press>) -> io::Result<Outside> {
+    // Its thread ends with the look-ups, which alone can send.
+    let (news, _) = news::start(Arc::clone(press))?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("outside-lookups")
+        .enable_all()
+        .build()?;
+    let publish = move |more| {
+        // An error says that the process ends.
+        let _ = news.send(more);
+    };
+    let mut started = Service::start(flatten, data, runtime.handle(), publish)?;
+    press.put_outside(std::mem::take(&mut started.remembered));
+    Ok(Outside { started, runtime })
 }

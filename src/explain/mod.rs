@@ -15,7 +15,7 @@ use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{CLASS_IN, RType};
 use crate::base::time::UnixTime;
 use crate::engine::answer::Names;
-use crate::engine::follow::{self, Chain, Ending, Link};
+use crate::engine::follow::{self, Chain, Ending, Hop, Link};
 use crate::model::catalog::Zone;
 use crate::model::flattened::Key;
 use crate::model::question::{Client, Question, Transport};
@@ -76,6 +76,8 @@ pub struct Record {
 pub struct EdgeView {
     pub crosses: bool,
     pub allowed: bool,
+    /// The account that the edge starts in: for a way back from outside, that of the last name inside.
+    pub account: Option<String>,
     /// `anyone`, `trust`, `grant`; for a denial the reason.
     pub by: Option<String>,
     /// The grant that opened it.
@@ -211,7 +213,7 @@ impl<'s> View<'_, 's> {
     fn followed(&self, i: usize) -> Step {
         let hop = &self.chain.hops[i];
         if let Link::Outside(_) = hop.link {
-            return self.way_back(i, hop.verdict);
+            return self.way_back(i, hop);
         }
         let rtype = match hop.link {
             Link::Cname(_) => "CNAME".to_owned(),
@@ -225,21 +227,21 @@ impl<'s> View<'_, 's> {
             zone: Some(apex(hop.zone)),
             account: Some(self.account(hop.zone)),
             record: Some(Record { rtype, ttl: hop.link.rrset().map_or(0, |set| set.ttl), target }),
-            edge: Some(self.edge(i, hop.verdict)),
+            edge: Some(self.edge(i, Some(hop.zone), hop.verdict)),
             outside: None,
             hidden: self.chain.alias.is_some_and(|a| i >= a),
         }
     }
 
     /// A name outside, from which the chain comes back.
-    fn way_back(&self, i: usize, verdict: Verdict) -> Step {
+    fn way_back(&self, i: usize, hop: &Hop<'_>) -> Step {
         let zone = self.owner_of(i);
         Step {
             name: self.text(i),
             zone: zone.map(apex),
             account: zone.map(|z| self.account(z)),
             record: None,
-            edge: Some(self.edge(i, verdict)),
+            edge: Some(self.edge(i, Some(hop.zone), hop.verdict)),
             outside: self.outside(i),
             hidden: true,
         }
@@ -247,33 +249,41 @@ impl<'s> View<'_, 's> {
 
     /// The edge that ended the walk, or that the last RRset itself is.
     fn last_edge(&self, last: usize) -> (Option<Record>, Option<EdgeView>) {
-        let verdict = match self.chain.ending {
-            Ending::Denied(denied) => Verdict::Deny(denied.denial),
+        let (verdict, zone) = match self.chain.ending {
+            Ending::Denied(denied) => (Verdict::Deny(denied.denial), Some(denied.zone)),
             Ending::Data(_) if self.chain.last_verdict != Verdict::Inside => {
-                self.chain.last_verdict
+                (self.chain.last_verdict, self.chain.zone)
             }
             _ => return (None, None),
         };
-        let record = self.chain.judged.map(|set| Record {
+        // What leads on from a name outside is told with what the outside said.
+        let is_inside = self.inside(last) == last;
+        let record = self.chain.judged.filter(|_| is_inside).map(|set| Record {
             rtype: rdata::type_text(set.rtype).to_string(),
             ttl: set.ttl,
             target: self.text(last + 1),
         });
-        (record, Some(self.edge(last, verdict)))
+        (record, Some(self.edge(last, zone, verdict)))
     }
 
-    fn edge(&self, i: usize, verdict: Verdict) -> EdgeView {
+    /// The last name inside, up to number `i`: from there edges are judged.
+    fn inside(&self, i: usize) -> usize {
+        if i > 0 && self.owner_of(i).is_none() { i - 1 } else { i }
+    }
+
+    fn edge(&self, i: usize, zone: Option<&Zone>, verdict: Verdict) -> EdgeView {
         let target = self.owner_of(i + 1);
         let (allowed, by, grant) = match verdict {
             Verdict::Inside => (true, None, None),
             Verdict::Allow(permit) => {
-                (true, Some(rule_word(permit.rule())), self.grant(i, permit, target))
+                (true, Some(rule_word(permit.rule())), self.grant(self.inside(i), permit, target))
             }
             Verdict::Deny(denial) => (false, Some(denial.reason.word()), None),
         };
         EdgeView {
             crosses: verdict != Verdict::Inside,
             allowed,
+            account: zone.map(|z| self.account(z)),
             by: by.map(str::to_owned),
             grant,
             target_zone: target.map(apex),
@@ -328,7 +338,10 @@ impl<'s> View<'_, 's> {
                 ("unknown", format!("nothing is known of {name} outside"))
             }
             Ending::Failed(kind) => ("failed", format!("{name} outside: {}", kind.word())),
-            Ending::Denied(_) => ("denied", format!("the edge from {name} is not allowed")),
+            Ending::Denied(edge) => {
+                let owner = self.text(edge.owner);
+                ("denied", format!("the edge from {owner} is not allowed"))
+            }
         };
         Stop { kind, detail }
     }

@@ -59,14 +59,14 @@ fn write_step(f: &mut fmt::Formatter<'_>, i: usize, step: &Step) -> fmt::Result 
         write!(f, "{outside}")?;
     }
     if let Some(edge) = step.edge.as_ref().filter(|e| e.crosses) {
-        write_edge(f, step, edge)?;
+        write_edge(f, edge)?;
     }
     Ok(())
 }
 
-fn write_edge(f: &mut fmt::Formatter<'_>, step: &Step, edge: &EdgeView) -> fmt::Result {
+fn write_edge(f: &mut fmt::Formatter<'_>, edge: &EdgeView) -> fmt::Result {
     let unknown = || "?".to_owned();
-    let from = step.account.clone().unwrap_or_else(unknown);
+    let from = edge.account.clone().unwrap_or_else(unknown);
     let to = edge.target_account.clone().unwrap_or_else(unknown);
     let zone = edge.target_zone.clone().unwrap_or_else(unknown);
     let word = if edge.allowed { "allowed by" } else { "DENIED:" };

@@ -8,6 +8,7 @@ mod doors;
 mod explain;
 mod malformed;
 mod matrix;
+mod outside;
 mod policy_oracle;
 mod reload;
 mod resolvers;

@@ -40,8 +40,15 @@ impl World {
         self.dir.path().join(inside)
     }
 
-    /// Write the config: lines for `[server]`, then the other tables.
+    /// Write the config: lines for `[server]`, then the other tables. Unless they name a resolver, nobody answers there:
+    /// no test asks the network.
     pub fn config(&self, server: &str, rest: &str) {
+        let nobody = "upstream = [\"127.0.0.1:9\"]";
+        let rest = match (rest.contains("upstream ="), rest.contains("[flatten]\n")) {
+            (true, _) => rest.to_owned(),
+            (false, true) => rest.replace("[flatten]\n", &format!("[flatten]\n{nobody}\n")),
+            (false, false) => format!("{rest}\n[flatten]\n{nobody}"),
+        };
         let text = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\nzones = \"zones\"\ndata = \"data\"\nworkers = 1\n\
              {server}\n{rest}\n"
