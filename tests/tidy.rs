@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Each module with its floor: it may use only modules of lower floors.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 20] = [
     ("base", 0),
     ("rdata", 1),
     ("model", 2),

@@ -248,6 +248,9 @@ async fn a_chain_in_pieces_a_loop_in_pieces_and_a_chain_without_end() {
     assert_eq!((failed(&found), found.hops.len()), (Some(FailureKind::TooLong), 16));
 }
 
+/// What was published: forgotten or known.
+type Published = (Key, Option<Arc<Entry>>);
+
 /// Says of every target what it is told to.
 struct Scripted {
     found: Mutex<Found>,
@@ -286,7 +289,7 @@ fn serve(
     settings: &Flatten,
     data: &std::path::Path,
     resolver: Arc<Scripted>,
-) -> (Started, mpsc::Receiver<(Key, Option<Arc<Entry>>)>) {
+) -> (Started, mpsc::Receiver<Published>) {
     let (send, receive) = mpsc::channel();
     let publish = move |news: News| {
         news.updates.into_iter().for_each(|update| send.send(update).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! `flatten.validate` against a root of the test's own: what is signed passes, what was changed or lost its signature does not.
+//! `flatten.validate` against a root of the test's own: the signed passes, the changed and the stripped do not.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

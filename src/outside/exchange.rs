@@ -1,4 +1,4 @@
-//! One question to one upstream: UDP from a fresh port, TCP when the answer is cut, and only an answer to what was asked.
+//! One question to one upstream: UDP from a fresh port, TCP when the answer is cut; only what was asked is answered.
 //!
 //! hickory-resolver was weighed and left. It gives the chain and its TTLs, but not who answered and how long it took,
 //! nor the extended errors; it ends a chain after eight names and cannot tell a loop from "no records"; it asks a

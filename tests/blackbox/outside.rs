@@ -20,12 +20,14 @@ enum Say {
     Silence,
 }
 
+/// Name, type, and EDNS options of a question.
+type Asked = (String, u16, Vec<u16>);
+
 /// A resolver that says what it is told to, over UDP, with TTL 300.
 struct Elsewhere {
     address: SocketAddr,
     says: Arc<Mutex<HashMap<String, Say>>>,
-    /// Name, type, and EDNS options of every question.
-    asked: Arc<Mutex<Vec<(String, u16, Vec<u16>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     /// Nobody listens to TCP there.
     _tcp: TcpListener,
 }
@@ -35,7 +37,7 @@ impl Elsewhere {
         let (socket, tcp) = both_ports();
         let address = socket.local_addr().expect("an address");
         let says = Arc::<Mutex<HashMap<String, Say>>>::default();
-        let asked = Arc::<Mutex<Vec<(String, u16, Vec<u16>)>>>::default();
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let (known, seen) = (Arc::clone(&says), Arc::clone(&asked));
         std::thread::spawn(move || {
             let mut packet = [0; 4096];

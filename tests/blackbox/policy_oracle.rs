@@ -136,7 +136,7 @@ impl Zones {
         loop {
             let Some(zone) = self.zone(&name) else {
                 return match (&alias, answer.is_empty()) {
-                    (Some(_), _) => verdict("SERVFAIL", Some((22, None)), vec![]),
+                    (Some(_), _) => verdict("SERVFAIL", Some((23, None)), vec![]),
                     (None, true) => verdict("REFUSED", Some((20, None)), vec![]),
                     (None, false) => verdict("NOERROR", None, answer),
                 };

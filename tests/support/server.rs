@@ -40,8 +40,8 @@ impl World {
         self.dir.path().join(inside)
     }
 
-    /// Write the config: lines for `[server]`, then the other tables. Unless they name a resolver, nobody answers there:
-    /// no test asks the network.
+    /// Write the config: lines for `[server]`, then the other tables. Unless they name a resolver, nobody answers
+    /// there: no test asks the network.
     pub fn config(&self, server: &str, rest: &str) {
         let nobody = "upstream = [\"127.0.0.1:9\"]";
         let rest = match (rest.contains("upstream ="), rest.contains("[flatten]\n")) {

@@ -140,7 +140,7 @@ impl World {
             info!(event = "account-gone", account = &*name, "account removed");
             self.accounts.remove(&id);
             self.ownership.remove_account(&name);
-            self.grants_stale |= self.mentions.accounts.contains(&name);
+            self.grants_stale |= self.mentions.accounts.contains(&*name);
         }
     }
 }
