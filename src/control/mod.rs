@@ -8,6 +8,7 @@ pub mod hold;
 pub mod imager;
 pub mod keeper;
 pub mod loader;
+pub mod look;
 pub mod news;
 pub mod offline;
 pub mod press;
