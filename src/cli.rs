@@ -2,6 +2,7 @@
 //!
 //! 0 success, 1 errors, 2 wrong usage, 3 only warnings under `--strict`.
 
+mod hostname;
 mod offline;
 mod running;
 mod serve;
@@ -82,6 +83,59 @@ pub enum Command {
     /// Zones of the running server
     #[command(subcommand)]
     Zone(Zone),
+    /// Custom hostnames: names of others that may lead into a zone once that is proved
+    #[command(subcommand)]
+    Hostname(Hostname),
+    /// What happened to custom hostnames lately, newest first
+    Audit(Audit),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Hostname {
+    /// Let a hostname of somebody else into a zone, once its owner has proved that this is meant
+    Create {
+        /// The hostname, e.g. app.example.com or *.example.com
+        hostname: String,
+        /// The zone it may lead into
+        #[arg(long)]
+        zone: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List all custom hostnames, and the grants of the config
+    List {
+        /// Only those of this zone
+        #[arg(long)]
+        zone: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// How one stands, what was seen of it last, and what its owner can do
+    Show(One),
+    /// Check again from the beginning
+    Refresh(One),
+    /// Take it back: the next question is denied
+    Delete(One),
+}
+
+#[derive(Args, Debug)]
+pub struct One {
+    /// The hostname or its id
+    pub hostname: String,
+    /// Its zone, if several zones have that hostname
+    #[arg(long)]
+    pub zone: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug)]
+pub struct Audit {
+    /// Entries at the most
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    pub most: usize,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Subcommand, Debug)]
@@ -154,6 +208,8 @@ pub fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Zone(Zone::Accept { name, output }) => {
             running::zone_accept(&cli.over, name, output)
         }
+        Command::Hostname(request) => hostname::hostname(&cli.over, request),
+        Command::Audit(request) => hostname::audit(&cli.over, request),
     }
 }
 

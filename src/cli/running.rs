@@ -47,7 +47,7 @@ pub fn zone_accept(over: &Over, name: &str, output: &Output) -> Result<ExitCode,
 }
 
 /// The data folder of the server meant: `--data`, else what the config says.
-fn data(over: &Over) -> Result<PathBuf, Box<dyn Error>> {
+pub(super) fn data(over: &Over) -> Result<PathBuf, Box<dyn Error>> {
     if let Some(data) = &over.data {
         return Ok(data.clone());
     }

@@ -69,8 +69,8 @@ pub const ACCOUNT: Keys = Keys {
 
 pub const ZONE: Keys = Keys {
     table: "[zones.\"NAME\"]",
-    known: &["cross_account", "flatten", "type", "delegates", "on_violation"],
-    later: &["fallback_origin"],
+    known: &["cross_account", "flatten", "type", "delegates", "on_violation", "fallback_origin"],
+    later: &[],
 };
 
 pub const GRANT: Keys = Keys { table: "[[grants]]", known: &["hostname", "zone"], later: &[] };

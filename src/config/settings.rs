@@ -169,6 +169,8 @@ pub struct Zone {
     pub on_violation: Option<OnViolation>,
     /// Zones strictly below this one that other accounts may hold.
     pub delegates: BTreeMap<Name, AccountRef>,
+    /// The name in this zone that its custom hostnames lead to.
+    pub fallback_origin: Option<Name>,
     /// Of the table.
     pub place: Place,
 }

@@ -104,11 +104,23 @@ impl Reader<'_> {
                     zone.delegates = self.holders(&item, expected, |name| below(name, apex?));
                 }
                 "on_violation" => zone.on_violation = self.on_violation(&item),
+                "fallback_origin" => zone.fallback_origin = self.fallback_origin(&item, apex),
                 _ if self.unquoted(&item, &keys::ZONE) => {}
                 _ => self.walk.unknown(&item, &keys::ZONE),
             }
         }
         zone
+    }
+
+    fn fallback_origin(&mut self, item: &Item<'_>, apex: Option<&Name>) -> Option<Name> {
+        let text = self.walk.text(item, "a name in the zone, e.g. \"proxy.example.com\"")?;
+        let origin = self.walk.name(text, &item.path, item.span())?;
+        if apex.is_some_and(|apex| !origin.is_within(apex)) {
+            let message = format!("the fallback origin {origin} does not lie in the zone");
+            self.walk.error("bad-value", &item.path, item.span(), message);
+            return None;
+        }
+        Some(origin)
     }
 
     fn zone_type(&mut self, item: &Item<'_>) {

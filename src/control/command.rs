@@ -37,6 +37,8 @@ pub enum Command {
     Describe { keys: Vec<Key>, reply: SyncSender<Vec<Described>> },
     /// Read the files of these zones again.
     ReadAgain { keys: Vec<Key>, reply: SyncSender<()> },
+    /// About custom hostnames.
+    Hostname { request: HostnameRequest, reply: Reply },
     /// End, after what was asked before.
     Stop,
 }
@@ -44,6 +46,36 @@ pub enum Command {
 /// A reply and the place to wait for it.
 pub fn reply() -> (Reply, Receiver<Result<Value, String>>) {
     sync_channel(1)
+}
+
+/// What can be asked about custom hostnames.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HostnameRequest {
+    Create {
+        hostname: String,
+        zone: String,
+    },
+    List {
+        zone: Option<String>,
+    },
+    Show {
+        hostname: String,
+        zone: Option<String>,
+    },
+    /// PATCH without a change.
+    Refresh {
+        hostname: String,
+        zone: Option<String>,
+    },
+    Delete {
+        hostname: String,
+        zone: Option<String>,
+    },
+    /// What happened lately, newest first.
+    Audit {
+        most: usize,
+    },
 }
 
 /// How a zone stands.

@@ -39,7 +39,9 @@ pub fn look(snapshot: &Snapshot, hostname: &Hostname, places: &Places) -> Option
     let owner = owner(snapshot, &hostname.base)?;
     let name = hostname.name()?;
     let (targets, end) = walk(snapshot, &name);
-    let no_answer = |why: &str| Lookup::NoAnswer(why.to_owned());
+    fn no_answer<T>(why: &str) -> Lookup<T> {
+        Lookup::NoAnswer(why.to_owned())
+    }
     let (chain, addresses) = match end {
         End::Unseen(why) => (no_answer(why), [no_answer(why), no_answer(why)]),
         End::At(node) => {
@@ -156,12 +158,12 @@ fn synthesised(
 }
 
 fn addresses(node: Node<'_>, rtype: RType) -> Vec<IpAddr> {
-    let records = node.rrset(rtype).into_iter().flat_map(|set| set.records().map(|(_, r)| r));
+    let Some(set) = node.rrset(rtype) else { return Vec::new() };
     let address = |rdata: &[u8]| match rtype {
         rtype::A => <[u8; 4]>::try_from(rdata).ok().map(|a| IpAddr::V4(Ipv4Addr::from(a))),
         _ => <[u8; 16]>::try_from(rdata).ok().map(|a| IpAddr::V6(Ipv6Addr::from(a))),
     };
-    records.filter_map(address).collect()
+    set.records().filter_map(|(_, rdata)| address(rdata)).collect()
 }
 
 /// The TXT records at exactly `name`.
@@ -177,9 +179,11 @@ fn texts(snapshot: &Snapshot, name: &Name) -> Lookup<Texts> {
         Found::Wildcard(_) | Found::Dname(_) => elsewhere(),
         Found::Node(node) if node.rrset(rtype::CNAME).is_some() => elsewhere(),
         Found::Node(node) => {
-            let set = node.rrset(rtype::TXT);
-            let records = set.into_iter().flat_map(|set| set.records().map(|(_, r)| joined(r)));
-            Lookup::Answered(Texts { values: records.collect(), elsewhere: false })
+            let mut texts = Texts::default();
+            if let Some(set) = node.rrset(rtype::TXT) {
+                texts.values.extend(set.records().map(|(_, rdata)| joined(rdata)));
+            }
+            Lookup::Answered(texts)
         }
     }
 }

@@ -11,6 +11,7 @@ use super::world::{Now, StartError, World};
 use crate::config::settings::Settings;
 use crate::model::snapshot::Snapshot;
 use crate::store::folder;
+use crate::store::state::sqlite::Sqlite;
 
 /// A world of one's own.
 pub struct Offline {
@@ -62,6 +63,12 @@ impl Copy {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
+        }
+        let database = data.join(folder::DATABASE);
+        if database.exists() {
+            let copied =
+                Sqlite::open(&database).and_then(|d| d.copy_to(&self.0.join(folder::DATABASE)));
+            copied.map_err(io::Error::other)?;
         }
         Ok(())
     }

@@ -56,6 +56,8 @@ const LOOK_RARELY: Duration = Duration::from_secs(600);
 const LOOK_OFTEN: Duration = Duration::from_secs(2);
 /// How often is looked whether `zones/` is still the same folder: what replaces it makes no event in it.
 const SAME_FOLDER: Duration = Duration::from_secs(1);
+/// How often is looked which custom hostnames are due.
+const HOSTNAMES: Duration = Duration::from_secs(1);
 /// A look at everything may take this share of the time.
 const LOOK_SHARE: u32 = 20;
 
@@ -114,6 +116,7 @@ fn prepare(
         store_retry: Instant::now(),
         zones_retry: Instant::now(),
         next_same: Instant::now() + SAME_FOLDER,
+        next_hostnames: Instant::now(),
         folder,
         stopping: false,
         tell: Box::new(tell),
@@ -219,6 +222,7 @@ struct Task {
     store_retry: Instant,
     zones_retry: Instant,
     next_same: Instant,
+    next_hostnames: Instant,
     /// Which folder `zones/` was when it was last looked at.
     folder: Option<(u64, u64)>,
     stopping: bool,
@@ -250,7 +254,7 @@ impl Task {
         let store = self.world.is_store_behind().then_some(self.store_retry);
         let vanish = self.world.next_vanish().map(|due| due.max(self.zones_retry));
         let zones = self.world.is_unreadable().then_some(self.zones_retry);
-        let first = self.next_look.min(self.next_same);
+        let first = self.next_look.min(self.next_same).min(self.next_hostnames);
         [sweep, store, vanish, zones].into_iter().flatten().fold(first, Instant::min)
     }
 
@@ -285,6 +289,12 @@ impl Task {
                 self.world.finish_step();
                 self.publish();
                 let _ = reply.send(());
+            }
+            Command::Hostname { request, reply } => {
+                let result = self.world.hostname(&request, Now::read());
+                // Granted or revoked: from the next question on, and before anybody is told.
+                self.publish();
+                answer(Some(reply), result);
             }
             Command::Stop => self.stopping = true,
         }
@@ -394,6 +404,10 @@ impl Task {
             if identity(self.world.settings()) != self.folder {
                 self.look(Look::Stamps);
             }
+        }
+        if now.at >= self.next_hostnames {
+            self.next_hostnames = now.at + HOSTNAMES;
+            self.world.custom_due(now);
         }
         if now.at >= self.next_look {
             self.look(Look::Stamps);

@@ -92,8 +92,8 @@ impl From<CommitError> for RequestError {
 /// What followed from a request.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Done {
-    /// Hostnames whose grants may be others now.
-    pub changed: Vec<Hostname>,
+    /// Hostnames whose grants may be others now, each with the zone it leads into.
+    pub changed: Vec<(Hostname, ZoneId)>,
     /// To be checked at once.
     pub check: Vec<Uuid>,
 }
@@ -183,7 +183,7 @@ impl Registrar {
         }
         let generation = cx.store.generation()?;
         cx.store.commit(&changes, generation)?;
-        Ok(Done { changed: vec![old.hostname], check: Vec::new() })
+        Ok(Done { changed: vec![(old.hostname, old.provider.zone)], check: Vec::new() })
     }
 
     /// Takes in what a check saw. Of a hostname that is gone, nothing.
@@ -191,6 +191,11 @@ impl Registrar {
         let Some(old) = cx.store.hostname(check.id)? else { return Ok(Done::default()) };
         if cx.world.holder(old.provider.zone) != Some(old.provider.account) {
             return Ok(Done::default());
+        }
+        let owner = cx.world.owner(&old.hostname.base);
+        if old.proof.is_some_and(|p| p.owner != owner) {
+            // It changed hands while nobody looked.
+            return self.name_changed(cx, &old);
         }
         let provider = Provider {
             owner: old.provider,
@@ -254,7 +259,7 @@ impl Registrar {
             }
             None => {
                 // The derived grant may come or go with its zones all the same.
-                let changed = vec![old.hostname.clone()];
+                let changed = vec![key(old)];
                 let open = matches!(old.status, Status::Pending);
                 let check = if open { vec![old.id] } else { Vec::new() };
                 return Ok(Done { changed, check });
@@ -262,7 +267,7 @@ impl Registrar {
         };
         let step = lifecycle::step(old, event, cx.now);
         let mut done = self.store(cx, Some(old), step)?;
-        done.changed.push(old.hostname.clone());
+        done.changed.push(key(old));
         Ok(done)
     }
 
@@ -286,14 +291,14 @@ impl Registrar {
                     let Some(loser) = cx.store.hostname(id)? else { continue };
                     let lost = lifecycle::step(&loser, Event::Displaced { sequence }, cx.now);
                     changes.extend(of_step(Some(&loser), &lost, cx.actor, cx.now));
+                    done.changed.push(key(&loser));
                 }
                 Effect::Audit(_) => {}
             }
         }
         if step.state.as_ref() != old {
             changes.extend(of_step(old, &step, cx.actor, cx.now));
-            let hostname = step.state.as_ref().or(old).map(|h| h.hostname.clone());
-            done.changed.extend(hostname);
+            done.changed.extend(step.state.as_ref().or(old).map(key));
         }
         if !changes.is_empty() {
             let generation = cx.store.generation()?;
@@ -343,6 +348,10 @@ impl Done {
         self.changed.extend(more.changed);
         self.check.extend(more.check);
     }
+}
+
+fn key(hostname: &CustomHostname) -> (Hostname, ZoneId) {
+    (hostname.hostname.clone(), hostname.provider.zone)
 }
 
 /// A `World` as the smaller one that `create` asks.

@@ -24,11 +24,13 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::command::{Command, Handle, reply};
+use super::command::{Command, Handle, HostnameRequest, reply};
 use crate::base::name::Name;
 
 /// Name of the socket in the data folder.
 pub const FILE: &str = "control.sock";
+/// How the error begins when no server runs.
+pub const NOBODY: &str = "no server runs on ";
 /// Octets a request may have.
 const REQUEST_MAX: u64 = 4_096;
 /// How long a client may take to ask.
@@ -45,6 +47,7 @@ pub enum Request {
     Reload,
     ZoneList,
     ZoneAccept { zone: String },
+    Hostname { request: HostnameRequest },
 }
 
 /// The open socket; its file goes when this is dropped.
@@ -136,6 +139,7 @@ fn ask(handle: &Handle, request: Request) -> Result<Value, String> {
                 Name::from_text(&zone).map_err(|e| format!("`{zone}` is no zone name: {e}"))?;
             Command::ZoneAccept { apex, reply }
         }
+        Request::Hostname { request } => Command::Hostname { request, reply },
     };
     let ending = || "the server is ending".to_owned();
     handle.send(command).map_err(|_| ending())?;
@@ -149,7 +153,7 @@ pub fn request(data: &Path, request: &Request) -> Result<Value, String> {
     let connect = Short::of(&path).and_then(|short| UnixStream::connect(&short.path));
     let stream = connect.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            format!("no server runs on {}: start one with `bailiwick serve`", data.display())
+            format!("{NOBODY}{}: start one with `bailiwick serve`", data.display())
         }
         io::ErrorKind::PermissionDenied => {
             format!("{shown} is for the server's user alone: call this as that user or as root")

@@ -3,9 +3,11 @@
 //! The rules of what happens when are in the parts: [`start`] reads everything once, [`edit`] takes in zone files that
 //! changed, [`vanish`] those that are gone, [`names`] decides who holds what, [`reconfigure`] puts settings in force.
 
+mod custom;
 mod depends;
 mod draft;
 mod edit;
+mod hostname;
 mod names;
 mod reading;
 mod reconfigure;
@@ -27,6 +29,7 @@ pub use start::StartError;
 pub use status::Status;
 pub use survey::{Look, Survey};
 
+use self::custom::Custom;
 use self::draft::Draft;
 use super::hold::Removal;
 use super::keeper::Keeper;
@@ -74,6 +77,7 @@ pub struct World {
     keys: Keys,
     ownership: Ownership,
     grants: Grants,
+    custom: Custom,
     keeper: Keeper,
     suffixes: Suffixes,
     register: Register,
@@ -406,6 +410,7 @@ impl World {
     /// Makes the next snapshot, if it differs from the last one: everything it rests on is on disk, or was said loudly
     /// not to be.
     pub fn publish(&mut self, now: Now) -> Option<Snapshot> {
+        self.take_in_zone_changes(now);
         if std::mem::take(&mut self.grants_stale) {
             self.derive_grants(now);
         }

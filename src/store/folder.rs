@@ -71,6 +71,8 @@ const GRANTS: &str = "grants.log";
 const ZONES: &str = "zones.log";
 const KEY: &str = "hash.key";
 const LOCK: &str = "lock";
+/// The database of custom hostnames, tokens and the audit log.
+pub const DATABASE: &str = "bailiwick.db";
 /// What survives a restart.
 pub const FILES: [&str; 4] = [OWNERSHIP, GRANTS, ZONES, KEY];
 /// The control socket.

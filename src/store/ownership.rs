@@ -133,6 +133,13 @@ impl Ownership {
         }
     }
 
+    /// Ids below these are never given out: somebody else's records rest on them.
+    pub fn reserve(&mut self, accounts: u32, zones: u32) {
+        if accounts > self.state.next_account || zones > self.state.next_zone {
+            self.change(Record::Ids { accounts, zones });
+        }
+    }
+
     fn change(&mut self, record: Record) {
         self.state.apply(&record).expect("records made here fit the state");
         self.pending.push(record);
@@ -275,6 +282,16 @@ mod tests {
         let peeked = peek(&path).unwrap();
         assert_eq!(peeked.len(), 1);
         assert_eq!((&peeked[0].0, &*peeked[0].1, peeked[0].2.id), (&n("a.example"), "a", za2));
+    }
+
+    #[test]
+    fn reserved_ids_are_not_given_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut o = Ownership::open(&folder.path().join("ownership.log")).unwrap();
+        o.reserve(7, 9);
+        o.reserve(3, 0);
+        let a = o.add_account("a");
+        assert_eq!((a, o.add_zone(&n("a.example"), a, false)), (AccountId(7), ZoneId(9)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod support;
 mod cli;
 mod doors;
 mod explain;
+mod hostnames;
 mod malformed;
 mod matrix;
 mod outside;

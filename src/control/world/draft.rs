@@ -1,12 +1,15 @@
 //! The snapshot that is being made, and whether it differs from the published one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use crate::base::hash::Keyed;
 use crate::base::name::Name;
 use crate::model::catalog::{Catalog, Zone};
 use crate::model::snapshot::Snapshot;
+
+/// Zones whose changes are told one by one, between two snapshots.
+const TOUCHED: usize = 1_000;
 
 /// The next snapshot.
 pub(super) struct Draft {
@@ -15,12 +18,15 @@ pub(super) struct Draft {
     /// While everything is read at the start: the zones, for one catalog built at the end. A million single changes
     /// of a catalog cost seconds.
     start: Option<HashMap<Name, Zone, Keyed>>,
+    /// Zones that were put or removed since it was last asked; the root stands for too many to tell.
+    touched: BTreeSet<Name>,
 }
 
 impl Draft {
     /// A world without zones, which will be read in a moment.
     pub fn at_start(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, changed: true, start: Some(HashMap::default()) }
+        let start = Some(HashMap::default());
+        Draft { snapshot, changed: true, start, touched: BTreeSet::new() }
     }
 
     /// Whether the zones of the start are being read.
@@ -40,6 +46,25 @@ impl Draft {
         &self.snapshot
     }
 
+    /// Takes the names of the zones that changed.
+    pub fn take_touched(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn touch(&mut self, apex: &Name) {
+        self.changed = true;
+        if self.start.is_some() {
+            return;
+        }
+        if self.touched.len() >= TOUCHED {
+            self.touched = BTreeSet::from([Name::root()]);
+        }
+        let all = self.touched.first().is_some_and(Name::is_root);
+        if !all {
+            self.touched.insert(apex.clone());
+        }
+    }
+
     /// For changes of what is not the catalog.
     pub fn change(&mut self) -> &mut Snapshot {
         self.changed = true;
@@ -54,7 +79,7 @@ impl Draft {
     }
 
     pub fn put(&mut self, apex: &Name, zone: Zone) {
-        self.changed = true;
+        self.touch(apex);
         match &mut self.start {
             Some(zones) => drop(zones.insert(apex.clone(), zone)),
             None => self.snapshot.catalog.put(zone),
@@ -62,7 +87,7 @@ impl Draft {
     }
 
     pub fn remove(&mut self, apex: &Name) {
-        self.changed = true;
+        self.touch(apex);
         match &mut self.start {
             Some(zones) => drop(zones.remove(apex)),
             None => drop(self.snapshot.catalog.remove(apex.as_wire())),

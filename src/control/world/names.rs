@@ -101,8 +101,8 @@ impl World {
         if waiting.is_empty() { waiting } else { self.claim(&waiting) }
     }
 
-    /// Decides anew about every name that is held, as if all had come again in their order: what they rest on changed.
-    /// Who loses is refused; what waits gets its chance with `claim_refused`.
+    /// Decides anew about every name that is held, as if all had come again in their order: what they rest on
+    /// changed. Who loses is refused; what waits gets its chance with `claim_refused`.
     pub(super) fn resettle(&mut self) {
         let (register, lost) = settle_incumbents(&self.ownership, &self.allowed(), |account| {
             self.account_name(account)

@@ -18,7 +18,8 @@ use crate::model::settings::{Identity, Rules};
 use crate::store::grants::GrantKey;
 
 impl World {
-    /// Puts new settings in force, all of them. The Public Suffix List is read first: with a wrong one nothing changes.
+    /// Puts new settings in force, all of them. The Public Suffix List is read first: with a wrong one nothing
+    /// changes.
     pub fn reconfigure(&mut self, settings: Settings, now: Now) -> Result<(), SuffixesError> {
         self.suffixes = Suffixes::read(settings.server.public_suffixes.as_deref())?;
         let restart = self.settings.needs_restart(&settings);
@@ -64,6 +65,7 @@ impl World {
             self.restate_zones();
         }
         self.derive_grants(now);
+        self.sync_fallbacks(now);
         let server = &self.settings.server;
         let identity = Identity {
             nsid: server.nsid.clone(),
@@ -124,7 +126,19 @@ impl World {
         self.grants.apply(&in_force, now.unix);
         let active = in_force.iter().map(|key| (key, GrantState::Active));
         let gone = self.grants.withdrawn().map(|(key, at)| (key, GrantState::Withdrawn(at)));
-        let rows = active.chain(gone).map(|(key, state)| self.grant(key, state)).collect();
+        let mut rows: Vec<_> =
+            active.chain(gone).map(|(key, state)| self.grant(key, state)).collect();
+        let custom = World::without_asserted(self.custom_grants(), &in_force);
+        // What a custom hostname grants again is not withdrawn.
+        let key = |grant: &Grant| (grant.hostname.clone(), grant.wildcard, grant.zone);
+        let gone = rows.iter().filter(|(_, row)| row.state != GrantState::Active);
+        let gone: HashSet<_> = gone.map(|(_, row)| key(row)).collect();
+        if !gone.is_empty() {
+            let again = custom.iter().map(|(_, grant)| key(grant));
+            let again: HashSet<_> = again.filter(|key| gone.contains(key)).collect();
+            rows.retain(|(_, row)| row.state == GrantState::Active || !again.contains(&key(row)));
+        }
+        rows.extend(custom);
         self.next.change().grants = GrantTable::build(rows);
         let pairs = self.settings.accounts.iter().flat_map(|(name, account)| {
             let who = self.ownership.account(name.as_str());

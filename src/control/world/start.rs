@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::custom::Custom;
 use super::draft::Draft;
 use super::edit::say_strays;
 use super::reading::{Arenas, Origins};
@@ -21,7 +22,7 @@ use crate::control::scan::{self, Scan};
 use crate::control::suffixes::{Suffixes, SuffixesError};
 use crate::model::snapshot::Snapshot;
 use crate::policy::ownership::Register;
-use crate::store::folder::{Store, StoreError};
+use crate::store::folder::{DATABASE, Store, StoreError};
 use crate::store::image::Image;
 use crate::store::zones::{Change, Reader};
 
@@ -98,6 +99,7 @@ impl World {
         });
         let store = store?;
         let image = image.and_then(|image| image.of(&store.key, &settings.server.zones));
+        let database = settings.server.data.join(DATABASE);
         let mut cookie_secret = [0; 16];
         getrandom::fill(&mut cookie_secret).map_err(StartError::Random)?;
         let reader = store.zones.reader();
@@ -110,6 +112,7 @@ impl World {
             keys,
             ownership: store.ownership,
             grants: store.grants,
+            custom: Custom::open(&database),
             keeper,
             suffixes,
             register: Register::default(),
@@ -130,6 +133,7 @@ impl World {
             cookie_secret,
             _lock: store.lock,
         };
+        world.reconcile(now);
         world.recall();
         world.read_everything(found, &reader, image.as_ref(), now);
         world.next.build();

@@ -1,0 +1,173 @@
+//! What an operator can ask about custom hostnames, and the objects that come back: those of the API.
+
+use serde_json::{Value, json};
+
+use super::{Now, World};
+use crate::base::id::ZoneId;
+use crate::base::name::Name;
+use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
+use crate::control::command::HostnameRequest;
+use crate::control::registrar::Done;
+use crate::hostname::lifecycle::{Event, Trigger};
+use crate::hostname::object::{CustomHostname, Hostname, Status};
+use crate::hostname::proof::Places;
+use crate::store::state::{AuditFilter, Store};
+
+/// Hostnames in one answer.
+const MOST: usize = 10_000;
+/// Who asks over the control socket.
+const OPERATOR: &str = "operator";
+
+impl World {
+    /// Answers a request with JSON, or with a sentence that says what is wrong.
+    pub fn hostname(&mut self, request: &HostnameRequest, now: Now) -> Result<Value, String> {
+        match request {
+            HostnameRequest::Create { hostname, zone } => self.create(hostname, zone, now),
+            HostnameRequest::List { zone } => self.list(zone.as_deref()),
+            HostnameRequest::Show { hostname, zone } => {
+                let found = self.find(hostname, zone.as_deref())?;
+                Ok(self.object(&found))
+            }
+            HostnameRequest::Refresh { hostname, zone } => {
+                let found = self.find(hostname, zone.as_deref())?;
+                let done = self.with_registrar(now, OPERATOR, |r, cx| r.refresh(cx, found.id))?;
+                self.follow(done, now);
+                // It is in the snapshot that is published before this is answered.
+                self.with_registrar(now, OPERATOR, |r, cx| r.step(cx, found.id, Event::Deployed))?;
+                self.object_of(found.id)
+            }
+            HostnameRequest::Delete { hostname, zone } => {
+                let found = self.find(hostname, zone.as_deref())?;
+                self.with_registrar(now, OPERATOR, |r, cx| r.delete(cx, found.id))?;
+                Ok(json!({ "id": found.id.to_string() }))
+            }
+            HostnameRequest::Audit { most } => self.audit(*most),
+        }
+    }
+
+    fn create(&mut self, hostname: &str, zone: &str, now: Now) -> Result<Value, String> {
+        let apex = zone_name(zone)?;
+        let zone = self.enter_zone(&apex, now)?;
+        let mut octets = [0; 16];
+        getrandom::fill(&mut octets)
+            .map_err(|e| format!("the system gives no random octets: {e}"))?;
+        let id = Uuid::from_random(octets);
+        let done = self.with_registrar(now, OPERATOR, |r, cx| r.create(cx, id, zone, hostname))?;
+        self.follow(done, now);
+        self.object_of(id)
+    }
+
+    fn follow(&mut self, done: Done, now: Now) {
+        self.check_all(&done.check, Trigger::Extra, now);
+    }
+
+    fn object_of(&mut self, id: Uuid) -> Result<Value, String> {
+        let found = self.custom.usable()?.store().hostname(id).map_err(|f| f.to_string())?;
+        let found = found.ok_or_else(|| "it is gone already".to_owned())?;
+        Ok(self.object(&found))
+    }
+
+    /// The hostname meant, by its id or its name.
+    fn find(&mut self, text: &str, zone: Option<&str>) -> Result<CustomHostname, String> {
+        let zone = zone.map(|zone| self.zone_id(zone)).transpose()?;
+        let store = self.custom.usable()?.store();
+        if let Ok(id) = text.parse::<Uuid>() {
+            let found = store.hostname(id).map_err(|f| f.to_string())?;
+            return found.ok_or_else(|| format!("no custom hostname has the id {id}"));
+        }
+        let name = Name::from_text(text).map_err(|e| format!("`{text}` is no hostname: {e}"))?;
+        let mut found = store.hostnames_named(&Hostname::of(&name)).map_err(|f| f.to_string())?;
+        found.retain(|h| zone.is_none_or(|zone| h.provider.zone == zone));
+        match found.len() {
+            0 => Err(format!("there is no custom hostname {name}")),
+            1 => Ok(found.remove(0)),
+            n => Err(format!("{n} zones have the custom hostname {name}: say which with --zone")),
+        }
+    }
+
+    fn zone_id(&self, zone: &str) -> Result<ZoneId, String> {
+        let apex = zone_name(zone)?;
+        let held = self.ownership.zone(apex.as_wire());
+        held.map(|held| held.id).ok_or_else(|| format!("no zone {apex} is served here"))
+    }
+
+    fn list(&mut self, zone: Option<&str>) -> Result<Value, String> {
+        let only = zone.map(|zone| self.zone_id(zone)).transpose()?;
+        let store = self.custom.usable()?.store();
+        let found = match only {
+            Some(zone) => store.hostnames_of(zone, None, MOST),
+            None => store.hostnames_within(&Name::root(), None, MOST),
+        };
+        let found = found.map_err(|f| f.to_string())?;
+        let mut objects: Vec<Value> = found.iter().map(|h| self.object(h)).collect();
+        for grant in &self.settings.grants {
+            let held = self.ownership.zone(grant.zone.as_wire());
+            let wanted = held.is_some_and(|held| only.is_none_or(|zone| zone == held.id));
+            if wanted {
+                objects.push(json!({
+                    "hostname": grant.hostname.to_string(),
+                    "zone": grant.zone.to_string(),
+                    "status": Status::Active.word(),
+                    "asserted_by_operator": true,
+                }));
+            }
+        }
+        Ok(Value::Array(objects))
+    }
+
+    fn audit(&mut self, most: usize) -> Result<Value, String> {
+        let filter = AuditFilter { most: most.min(MOST), ..AuditFilter::default() };
+        let entries = self.custom.usable()?.store().audit(&filter).map_err(|f| f.to_string())?;
+        let entries = entries.into_iter().map(|(number, e)| {
+            json!({
+                "id": number, "at": e.at.to_string(), "actor": e.actor, "action": e.action,
+                "from": e.from, "to": e.to, "evidence": e.evidence,
+                "hostname_id": e.hostname.map(|id| id.to_string()),
+            })
+        });
+        Ok(entries.collect())
+    }
+
+    /// The object of the API, with what only this server shows.
+    fn object(&self, h: &CustomHostname) -> Value {
+        let zone = self.ownership.zones().find(|(_, held)| held.id == h.provider.zone);
+        object(h, &self.custom.places, zone.map(|(apex, _)| apex))
+    }
+}
+
+fn zone_name(zone: &str) -> Result<Name, String> {
+    Name::from_text(zone).map_err(|e| format!("`{zone}` is no zone name: {e}"))
+}
+
+/// The object of the API, with what only this server shows: `zone`, `attempts`, `next_check_at`, `last_check`.
+fn object(h: &CustomHostname, places: &Places, zone: Option<&Name>) -> Value {
+    let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
+    let txt = places.txt_name(&h.hostname).map(|name| {
+        json!({ "type": "txt", "name": name.to_string(), "value": h.tokens.txt.to_string() })
+    });
+    let http = places
+        .http_url(&h.hostname, h.id)
+        .map(|url| json!({ "http_url": url, "http_body": h.tokens.http.to_string() }));
+    let errors: Vec<String> = h.errors.iter().map(ToString::to_string).collect();
+    let last_check = h.last_check.as_ref().map(|check| {
+        json!({
+            "method": check.method.map(|m| m.word()),
+            "saw": check.saw,
+            "at": check.at.to_string(),
+        })
+    });
+    json!({
+        "id": h.id.to_string(),
+        "hostname": h.hostname.to_string(),
+        "zone": zone.map(Name::to_string),
+        "status": h.status.word(),
+        "verification_errors": errors,
+        "ownership_verification": txt,
+        "ownership_verification_http": http,
+        "created_at": h.created_at.to_string(),
+        "attempts": h.attempts,
+        "next_check_at": time(h.next_check_at),
+        "last_check": last_check,
+    })
+}
