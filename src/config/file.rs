@@ -229,8 +229,11 @@ mod tests {
     fn the_sample_shows_every_key() {
         let lines: Vec<_> = SAMPLE.lines().collect();
         let shown = |key: &str| {
-            let assigned =
-                |line: &&str| line.strip_prefix(key).is_some_and(|r| r.starts_with(" ="));
+            // Also as a comment: what is left for the reader to set.
+            let assigned = |line: &&str| {
+                let line = line.strip_prefix("# ").unwrap_or(line);
+                line.strip_prefix(key).is_some_and(|r| r.starts_with(" ="))
+            };
             let headed = |line: &&str| line.trim_matches(['[', ']']).split('.').next() == Some(key);
             lines.iter().any(|line| assigned(line) || headed(line))
         };
