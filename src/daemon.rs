@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
 use crate::base::id::AccountId;
@@ -37,6 +37,9 @@ use crate::transport::privileges::{self, Dropped, PrivilegeError};
 use crate::transport::room::{Ask, Room};
 use crate::transport::sockets::{self, BindError, Bound};
 use crate::transport::{Doors, TcpLimits};
+
+/// How often denied edges are taken from the workers that noted them.
+const COLLECT: Duration = Duration::from_millis(500);
 
 /// Why the server cannot start.
 #[derive(Debug)]
@@ -186,13 +189,16 @@ where
     let counters = Arc::<Counters>::default();
     let room = room(&world, &counters).map_err(DaemonError::Thread)?;
     let published = Arc::clone(&world.published);
-    let answers = Answers { published, counters, room: room.clone() };
+    let answers = Answers { published, counters: Arc::clone(&counters), room: room.clone() };
     let doors = open(bound, server, answers)?;
     if reload_wanted {
         world.reload();
     }
+    let mut collect = interval(COLLECT);
+    collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            _ = collect.tick() => counters.violations.collect(&world.published.load()),
             wish = signals.next() => match wish {
                 Wish::Stop => break,
                 Wish::Reload => world.reload(),
@@ -331,6 +337,7 @@ impl Error for DaemonError {
 mod tests {
     use super::*;
     use crate::base::hash::HashKey;
+    use crate::model::question::Transport;
     use std::net::UdpSocket;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -358,7 +365,7 @@ mod tests {
         let (length, from) = client.recv_from(&mut answer).unwrap();
         assert_eq!((from, length >= 12, answer[3] & 15), (address, true, 5));
         doors.close();
-        assert_eq!(counters.totals().udp, 1);
+        assert_eq!(counters.totals().messages(Transport::Udp), 1);
     }
 
     #[test]

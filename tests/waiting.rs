@@ -16,6 +16,7 @@ use bailiwick::base::time::UnixTime;
 use bailiwick::control::press::Press;
 use bailiwick::model::catalog::Catalog;
 use bailiwick::model::flattened::{Entry, Key, Waiter};
+use bailiwick::model::question::Transport;
 use bailiwick::model::snapshot::Snapshot;
 use bailiwick::telemetry::counters::Counters;
 use bailiwick::transport::answers::Answers;
@@ -166,7 +167,11 @@ fn others_are_answered_meanwhile_and_then_it_is() {
     socket.send(&question(3, "one.test")).unwrap();
     assert_eq!(over_udp(&socket), (3, 0, Some(A)));
     let totals = server.counters.totals();
-    assert_eq!((totals.udp, totals.answers()), (3, 3), "each question counts once");
+    assert_eq!(
+        (totals.messages(Transport::Udp), totals.answers()),
+        (3, 3),
+        "each question counts once"
+    );
 }
 
 #[test]

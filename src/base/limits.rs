@@ -72,6 +72,15 @@ pub const TCP_ACCEPTS: usize = 64;
 pub const TCP_EVENTS: usize = 256;
 /// A warning about clients or the network is repeated at most once in this time, in seconds.
 pub const WARN_EVERY_SECS: u64 = 60;
+/// Denied edges that one worker notes before they are taken from it, and those of one account: what is more is
+/// only counted. A worker is emptied every second.
+pub const NOTED_EDGES: usize = 128;
+pub const NOTED_EDGES_PER_ACCOUNT: usize = 32;
+/// Denied edges that are listed, in all and of the names of one account: some 300 octets each.
+pub const LISTED_EDGES: usize = 32_768;
+pub const LISTED_EDGES_PER_ACCOUNT: usize = 2_048;
+/// Denied edges that are forgotten when nobody has asked for them for so long, in seconds: 30 days.
+pub const LISTED_EDGES_SECS: u64 = 30 * 86_400;
 /// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).
 pub const WITHDRAWN_SECS: u64 = 7 * 86_400;
 /// TTL of the SOA in a denial, at the most (SPEC §5).

@@ -152,7 +152,7 @@ impl Walked<'_, '_> {
         self.chain.reported?;
         let crossing = self.chain.hops.iter().position(|h| matches!(h.verdict, Verdict::Deny(_)));
         let owner = crossing.unwrap_or(self.chain.hops.len());
-        Some(self.denied(place, owner, self.chain.reported?.reason))
+        Some(self.denied(place, owner, self.chain.reported?.denial.reason))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::base::id::AccountId;
 use crate::base::limits::HOPS_MAX;
 use crate::base::name_buf::NameBuf;
 use crate::model::catalog::Zone;
+use crate::model::settings::OnViolation;
 use crate::model::zone::{RrSet, ZoneData};
 use crate::policy::verdict::Denial;
 
@@ -117,6 +118,19 @@ pub struct Need {
     pub account: AccountId,
 }
 
+/// The denied edge of a question, as it is counted and listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Denied {
+    pub denial: Denial,
+    /// Numbers of names in the chain.
+    pub owner: u8,
+    pub target: u8,
+    /// What the zone of the owner says is to be done.
+    pub mode: OnViolation,
+    /// Tells the RRset that the edge comes from from all others as long as its zone lives; 0: there is none.
+    pub record: usize,
+}
+
 /// Items an answer can have: ten hops, each a DNAME and its CNAME; the last RRset; SOA or NS, and glue.
 pub const ITEMS_MAX: usize = 2 * HOPS_MAX + 4;
 
@@ -160,7 +174,7 @@ pub struct Answer<'s> {
     /// The answer is the best that can be said now; the outside may know a better one.
     pub needs: Option<Need>,
     /// The denied edge: of a denied answer, or one that `on_violation = "report"` let pass.
-    pub denial: Option<Denial>,
+    pub denial: Option<Denied>,
     /// Some edge of the chain crossed (by a grant, or reported).
     pub crossed: bool,
 }
@@ -240,6 +254,6 @@ impl Names {
 }
 
 /// What tells one stored RRset from all others as long as their zones live.
-fn place(set: RrSet<'_>) -> usize {
+pub(super) fn place(set: RrSet<'_>) -> usize {
     set.wire.as_ptr() as usize
 }

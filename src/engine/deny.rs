@@ -19,7 +19,7 @@ pub fn deny<'s>(walked: &Walked<'_, 's>, edge: &DeniedEdge<'s>, answer: &mut Ans
     let text = EdeText::Denied(own.then_some((edge.owner as u8, edge.target as u8)));
     answer.items.clear();
     answer.outcome = Outcome::Denied;
-    answer.denial = Some(edge.denial);
+    answer.denial = Some(edge.denied(walked.chain.judged));
     answer.crossed = false;
     answer.ede = Some(Ede { code: EdeCode::Blocked, text });
     match mode(edge) {

@@ -6,7 +6,7 @@ use crate::base::limits::{HOPS_MAX, STALE_TTL};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
 use crate::base::time::UnixTime;
-use crate::engine::answer::Names;
+use crate::engine::answer::{self, Denied, Names};
 use crate::engine::flatten::Exit;
 use crate::engine::lookup::{self, Found};
 use crate::model::catalog::Zone;
@@ -75,6 +75,19 @@ pub struct DeniedEdge<'s> {
     pub denial: Denial,
 }
 
+impl DeniedEdge<'_> {
+    /// The same for counters and lists; `judged` is the RRset that the edge comes from.
+    pub(super) fn denied(&self, judged: Option<RrSet<'_>>) -> Denied {
+        Denied {
+            denial: self.denial,
+            owner: self.owner as u8,
+            target: self.target as u8,
+            mode: self.zone.on_violation,
+            record: judged.map_or(0, answer::place),
+        }
+    }
+}
+
 /// How a chain stops.
 #[derive(Clone, Copy)]
 pub enum Ending<'s> {
@@ -117,7 +130,7 @@ pub struct Chain<'s> {
     /// Some edge crossed.
     pub crossed: bool,
     /// The first edge that was denied and let pass by `on_violation = "report"`.
-    pub reported: Option<Denial>,
+    pub reported: Option<Denied>,
     /// Verdict on the last RRset's own edge (CNAME, DNAME, HTTPS, SVCB asked for by type).
     pub last_verdict: Verdict,
     /// The RRset whose edge was judged last.
@@ -314,6 +327,10 @@ impl<'s> Walk<'s, '_> {
                         return Err(Ending::NoData(None));
                     }
                     self.judge_last(zone, EdgeKind::Service)?;
+                    if self.chain.reported.is_some() {
+                        // Its target stays at hand; what else the RRset leads to would only be reported too.
+                        break;
+                    }
                 }
             }
             _ => {}
@@ -361,6 +378,7 @@ impl<'s> Walk<'s, '_> {
     /// Takes a verdict into the chain: a denial ends it unless the owner's zone only reports.
     pub(super) fn enforce(&mut self, from: Exit<'s>, target: usize, verdict: Verdict) -> Step<'s> {
         let Exit { owner, zone, kind } = from;
+        let denied = |denial| DeniedEdge { owner, target, zone, kind, denial };
         match verdict {
             Verdict::Inside => Ok(()),
             Verdict::Allow(_) => {
@@ -369,12 +387,11 @@ impl<'s> Walk<'s, '_> {
             }
             Verdict::Deny(denial) if zone.on_violation == OnViolation::Report => {
                 self.chain.crossed = true;
-                self.chain.reported.get_or_insert(denial);
+                let judged = self.chain.judged;
+                self.chain.reported.get_or_insert_with(|| denied(denial).denied(judged));
                 Ok(())
             }
-            Verdict::Deny(denial) => {
-                Err(Ending::Denied(DeniedEdge { owner, target, zone, kind, denial }))
-            }
+            Verdict::Deny(denial) => Err(Ending::Denied(denied(denial))),
         }
     }
 

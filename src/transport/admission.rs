@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::limits::TCP_TICK_MS;
+use crate::telemetry::connections::Connections;
+pub use crate::telemetry::connections::Limit as Full;
 
 /// `server.tcp_max`, `tcp_per_address` and `tcp_idle`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,6 +29,7 @@ pub struct TcpLimits {
 pub struct Admission {
     idle_ticks: AtomicU64,
     open: Mutex<Open>,
+    figures: Arc<Connections>,
 }
 
 #[derive(Debug, Default)]
@@ -43,23 +46,6 @@ struct Open {
 pub struct Slot {
     admission: Arc<Admission>,
     network: IpAddr,
-}
-
-/// Which limit a connection would break; the words are the config's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Full {
-    Server,
-    Address,
-}
-
-impl Full {
-    /// The setting to raise.
-    pub fn setting(self) -> &'static str {
-        match self {
-            Full::Server => "server.tcp_max",
-            Full::Address => "server.tcp_per_address",
-        }
-    }
 }
 
 impl Admission {
@@ -83,8 +69,20 @@ impl Admission {
         self.idle_ticks.load(Ordering::Relaxed)
     }
 
+    /// How many were let in and how many were not.
+    pub fn figures(&self) -> &Arc<Connections> {
+        &self.figures
+    }
+
     /// A place for one more connection from `address`.
     pub fn admit(self: &Arc<Admission>, address: IpAddr) -> Result<Slot, Full> {
+        let network = self.count(address).inspect_err(|full| self.figures.refuse(*full))?;
+        self.figures.accept();
+        Ok(Slot { admission: Arc::clone(self), network })
+    }
+
+    /// Counts one more from `address`, if there is room.
+    fn count(&self, address: IpAddr) -> Result<IpAddr, Full> {
         let mut open = self.open();
         let per_address = open.per_address;
         let network = network(address);
@@ -99,7 +97,7 @@ impl Admission {
             _ => return Err(Full::Address),
         }
         open.total += 1;
-        Ok(Slot { admission: Arc::clone(self), network })
+        Ok(network)
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -110,6 +108,7 @@ impl Admission {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.admission.figures.close();
         let mut open = self.admission.open();
         open.total -= 1;
         if let Entry::Occupied(mut count) = open.by_address.entry(self.network) {
@@ -172,6 +171,9 @@ mod tests {
         let open = admission.open.lock().unwrap();
         assert_eq!(open.total, 0);
         assert!(open.by_address.is_empty(), "addresses that left are forgotten");
+        let figures = admission.figures();
+        assert_eq!((figures.open(), figures.accepted()), (0, 5));
+        assert_eq!(figures.refused(), [("server.tcp_max", 1), ("server.tcp_per_address", 1)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use crate::base::time::UnixTime;
 use crate::model::question::Client;
 use crate::model::snapshot::Snapshot;
-use crate::telemetry::counters::{self, Counters};
+use crate::telemetry::counters::{Counters, Witness};
 use crate::wire;
 
 use super::Responder;
@@ -46,7 +46,7 @@ pub struct Local {
     now: UnixTime,
     scratch: wire::Scratch,
     group: wire::Group,
-    counts: Arc<counters::Worker>,
+    witness: Witness,
 }
 
 impl Responder for Answers {
@@ -58,12 +58,13 @@ impl Responder for Answers {
             now: UnixTime::default(),
             scratch: wire::Scratch::default(),
             group: wire::Group::default(),
-            counts: self.counters.worker(),
+            witness: self.counters.witness(),
         }
     }
 
     fn begin(&self, local: &mut Local, now: UnixTime) {
         local.now = now;
+        local.witness.turn(now);
         let current = self.published.load();
         // As long as nothing changed no count that other workers share is touched.
         if !local.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, &current)) {
@@ -80,13 +81,13 @@ impl Responder for Answers {
         way: &dyn Way,
         out: &mut [u8],
     ) -> Option<usize> {
-        let Local { held, now, scratch, counts, .. } = local;
+        let Local { held, now, scratch, witness, .. } = local;
         let snapshot = held.as_deref().expect("`begin` comes before the first question");
         let reply = wire::respond(snapshot, packet, client, *now, scratch, out);
         if self.is_held(reply.as_ref(), packet, client, way) {
             return None;
         }
-        counts.count(client.transport, reply.as_ref());
+        witness.saw(client.transport, packet, scratch.asked(), reply.as_ref(), *now);
         reply.map(|reply| reply.len)
     }
 
@@ -98,7 +99,7 @@ impl Responder for Answers {
         next: &mut usize,
         count: usize,
     ) {
-        let Local { held, now, group, counts, .. } = local;
+        let Local { held, now, group, witness, .. } = local;
         let snapshot = held.as_deref().expect("`begin` comes before the first question");
         while *next < count {
             let first = *next;
@@ -123,7 +124,7 @@ impl Responder for Answers {
                 if self.is_held(reply.as_ref(), packet, client, &way) {
                     continue;
                 }
-                counts.count(client.transport, reply.as_ref());
+                witness.saw(client.transport, packet, group.asked(i), reply.as_ref(), *now);
                 if let Some(reply) = reply {
                     batch.queue(first + i, reply.len);
                 }
@@ -133,6 +134,7 @@ impl Responder for Answers {
 
     fn end(&self, local: &mut Local) {
         local.held = None;
+        local.witness.rest();
     }
 }
 
@@ -177,7 +179,8 @@ mod tests {
         assert_eq!(out[3] & 15, 5, "no zone: REFUSED");
         assert_eq!(answers.respond(&mut local, &[1, 2, 3], client, &NoWay, &mut out), None);
         let totals = answers.counters.totals();
-        assert_eq!((totals.udp, totals.silent, totals.answers()), (2, 1, 1));
+        let seen = (totals.messages(Transport::Udp), totals.silent(Transport::Udp));
+        assert_eq!((seen, totals.answers()), ((2, 1), 1));
 
         let last = Arc::downgrade(local.held.as_ref().unwrap());
         answers.end(&mut local);

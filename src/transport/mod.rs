@@ -26,6 +26,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::base::limits::WARN_EVERY_SECS;
 use crate::base::time::UnixTime;
 use crate::model::question::Client;
+use crate::telemetry::connections::Connections;
 
 use admission::Admission;
 pub use admission::TcpLimits;
@@ -193,6 +194,11 @@ impl Doors {
     /// From now on a busy UDP worker may wait so long for more questions; 0, as at first: never.
     pub fn set_nap(&self, micros: u32) {
         self.nap.set(micros);
+    }
+
+    /// How many TCP connections there are and were.
+    pub fn connections(&self) -> Arc<Connections> {
+        Arc::clone(self.admission.figures())
     }
 
     /// Answers what has come, then closes. Takes less than a second.

@@ -26,7 +26,7 @@ use crate::base::limits::{
 use crate::model::flattened::{Key, Waiter};
 use crate::model::question::Client;
 use crate::model::snapshot::Snapshot;
-use crate::telemetry::counters::{Counters, Worker};
+use crate::telemetry::counters::{Counters, Witness};
 use crate::wire;
 
 use super::now;
@@ -87,7 +87,7 @@ impl Room {
         let draining = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             published,
-            counts: counters.worker(),
+            witness: counters.witness(),
             ask,
             called: Arc::default(),
             bell: inbox.clone(),
@@ -237,7 +237,7 @@ impl Waiting {
 /// The thread's own state.
 struct Keeper {
     published: Arc<ArcSwap<Snapshot>>,
-    counts: Arc<Worker>,
+    witness: Witness,
     ask: Arc<dyn Ask>,
     /// Keys whose waiters were called.
     called: Arc<Mutex<Vec<(Key, u64)>>>,
@@ -279,6 +279,7 @@ impl Keeper {
                 }
             }
             self.answer_due(self.draining.load(Ordering::Relaxed));
+            self.witness.turn(now());
         }
     }
 
@@ -338,7 +339,8 @@ impl Keeper {
     }
 
     fn send(&mut self, mut held: Held, reply: Option<wire::Reply>) {
-        self.counts.count(held.client.transport, reply.as_ref());
+        let (transport, asked) = (held.client.transport, self.scratch.asked());
+        self.witness.saw(transport, &held.packet, asked, reply.as_ref(), now());
         if let Some(reply) = reply {
             held.back.send(&self.out[..reply.len]);
         }

@@ -68,7 +68,7 @@ pub fn answer(
         let dnssec_ok = u8::from(edns.dnssec_ok) << 7;
         out[end..].copy_from_slice(&[0, t0, t1, s0, s1, 0, 0, dnssec_ok, 0, 0, 0]);
     }
-    Some(Reply { len, rcode, outcome, denial: None, needs: None })
+    Some(Reply { len, rcode, outcome, ede: None, denial: None, needs: None })
 }
 
 /// Gives the records of `set`, as copied to `body`, another owner and TTL.

@@ -9,14 +9,15 @@ pub mod tsig;
 
 use crate::base::limits;
 use crate::base::limits::GROUP_MAX;
+use crate::base::name_buf::NameBuf;
+use crate::base::rtype::RType;
 use crate::base::time::UnixTime;
-use crate::engine::answer::{Answer, Names, Need, Outcome, Rcode};
+use crate::engine::answer::{Answer, Denied, EdeCode, Names, Need, Outcome, Rcode};
 use crate::engine::{self, ahead};
 use crate::model::catalog::Zone;
 use crate::model::flattened::Key;
 use crate::model::question::{Client, Transport};
 use crate::model::snapshot::Snapshot;
-use crate::policy::verdict::Denial;
 use parse::{Parse, Query};
 
 /// What one worker reuses from question to question, so that answering allocates nothing.
@@ -46,8 +47,9 @@ pub struct Reply {
     pub len: usize,
     pub rcode: Rcode,
     pub outcome: Outcome,
+    pub ede: Option<EdeCode>,
     /// The denied edge, also one that was only reported.
-    pub denial: Option<Denial>,
+    pub denial: Option<Denied>,
     /// What the outside should be asked for a better answer than this one.
     pub needs: Option<Need>,
 }
@@ -58,6 +60,31 @@ impl Scratch {
         let question = &self.query.question;
         let target = self.names.of(&question.name, need.name.into()).to_name();
         Key { target, rtype: question.qtype }
+    }
+
+    /// What was asked last.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { query: &self.query, names: &self.names }
+    }
+}
+
+/// A message that was answered, for counters and lists.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    query: &'a Query,
+    names: &'a Names,
+}
+
+impl Asked<'_> {
+    /// The type asked for, if that could be read.
+    pub fn qtype(&self) -> Option<RType> {
+        (self.query.question_len != 0).then_some(self.query.question.qtype)
+    }
+
+    /// Owner and target of its denied edge.
+    pub fn edge(&self, denied: &Denied) -> (&NameBuf, &NameBuf) {
+        let name = |i: u8| self.names.of(&self.query.question.name, i.into());
+        (name(denied.owner), name(denied.target))
     }
 }
 
@@ -138,6 +165,13 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Message number `i`, once it was answered.
+    pub fn asked(&self, i: usize) -> Asked<'_> {
+        Asked { query: &self.parsed[i].1, names: &self.names[i] }
+    }
+}
+
 impl Default for Group {
     fn default() -> Group {
         let parsed = (0..GROUP_MAX).map(|_| (Parse::Ignore, Query::default())).collect();
@@ -194,8 +228,9 @@ impl<'s> Message<'_, 's> {
         if let Some(tsig) = &query.tsig {
             len = tsig.answer(packet, &mut out[..size], len);
         }
-        let Answer { rcode, outcome, denial, needs, .. } = answer;
-        Some(Reply { len, rcode, outcome, denial, needs })
+        let Answer { rcode, outcome, denial, needs, ede, .. } = answer;
+        let ede = ede.map(|ede| ede.code);
+        Some(Reply { len, rcode, outcome, ede, denial, needs })
     }
 }
 
