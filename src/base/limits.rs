@@ -107,6 +107,8 @@ pub const STALE_MAX: u32 = 30 * 86_400;
 pub const STALE_TTL: u32 = 30;
 /// Questions handed to the waiting room and not looked at yet: some 100 ms of a busy server's misses.
 pub const WAITING_INBOX: usize = 8192;
+/// Questions the waiting room takes in or answers before it looks whose time is over: a few milliseconds.
+pub const WAITING_BITE: usize = 256;
 /// Questions that wait for the outside, in all: 20 000 a second for the default deadline, twice.
 pub const WAITING_MAX: usize = 65_536;
 /// Questions that wait for the targets of one account: a quarter, so that no tenant takes the room.

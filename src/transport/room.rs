@@ -21,7 +21,7 @@ use tracing::error;
 
 use crate::base::id::AccountId;
 use crate::base::limits::{
-    MESSAGE_MAX, WAITING_INBOX, WAITING_MAX, WAITING_PER_ACCOUNT, WAITING_WAKE_MS,
+    MESSAGE_MAX, WAITING_BITE, WAITING_INBOX, WAITING_MAX, WAITING_PER_ACCOUNT, WAITING_WAKE_MS,
 };
 use crate::model::flattened::{Key, Waiter};
 use crate::model::question::Client;
@@ -260,8 +260,8 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            // A bounded bite; then what became known, and what is due.
-            let mut bite = WAITING_INBOX;
+            // A small bite; then what became known, and what is due.
+            let mut bite = WAITING_BITE;
             while let Some(message) = next {
                 match message {
                     Message::Question(held) => self.guarded(|k| k.take_in(held)),
@@ -273,9 +273,12 @@ impl Keeper {
             }
             let called = std::mem::take(&mut *lock(&self.called));
             for (key, number) in called {
-                let (all, theirs) = self.waiting.take_for(&key, number);
-                for held in all {
-                    self.guarded(|k| k.answer_or_wait(held, theirs.then_some(&key)));
+                let (mut all, theirs) = self.waiting.take_for(&key, number);
+                while !all.is_empty() {
+                    for held in all.drain(..all.len().min(WAITING_BITE)) {
+                        self.guarded(|k| k.answer_or_wait(held, theirs.then_some(&key)));
+                    }
+                    self.answer_due(false);
                 }
             }
             self.answer_due(self.draining.load(Ordering::Relaxed));

@@ -5,6 +5,7 @@ mod support;
 
 mod cli;
 mod doors;
+mod elsewhere;
 mod explain;
 mod hostnames;
 mod malformed;
@@ -15,4 +16,5 @@ mod reload;
 mod resolvers;
 mod sample_world;
 mod scenarios;
+mod storm;
 mod withdrawn;
