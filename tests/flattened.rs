@@ -245,3 +245,23 @@ fn what_crosses_is_capped_and_what_only_reports_passes() {
     w.knows("detour.example.net", good(&["secret.two.test"], &[B]));
     assert_eq!(w.line("detour.one.test", "A"), "NOERROR aa | detour.one.test 90 A 192.0.2.99 |");
 }
+
+#[test]
+fn whoever_is_answered_says_that_the_entry_is_in_use() {
+    // Also with what is stale or failed: so it is asked for again before somebody has to wait for that.
+    let used = |entry: Entry, after: u64| {
+        let mut w = World::new();
+        let entry = Arc::new(entry);
+        let key = Key { target: name("cdn.example.net"), rtype: rtype::A };
+        let hash_key = w.0.key;
+        w.0.outside.update(vec![(key, Some(entry.clone()))], &hash_key);
+        w.at(UnixTime(NOW.0 + after), "one.test", "A");
+        entry.used.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert!(used(good(&[], &[A]), 0));
+    assert!(used(failed(FailureKind::Timeout), 0));
+    let retry = UnixTime(NOW.0 + 500);
+    let failure = Some(Failure { kind: FailureKind::Timeout, since: NOW, retry });
+    assert!(used(Entry { failure, ..good(&[], &[A]) }, 200));
+    assert!(!used(good(&[], &[A]), 200), "expired: who asks makes it be looked up");
+}

@@ -8,5 +8,6 @@ pub mod name;
 pub mod name_buf;
 pub mod pages;
 pub mod rtype;
+pub mod share;
 pub mod time;
 pub mod uuid;

@@ -40,11 +40,13 @@ impl<'s> Walk<'s, '_> {
             return Err(Ending::Failed(FailureKind::Timeout));
         };
         let entry = known.entry();
-        match entry.standing(self.now) {
-            Standing::Fresh(ttl) => {
-                entry.mark_used();
-                self.chain.hidden_ttl = self.chain.hidden_ttl.min(ttl);
-            }
+        let standing = entry.standing(self.now);
+        // Also what failed: it is asked for again when its pause is over, before anybody has to wait for that.
+        if !matches!(standing, Standing::Expired | Standing::Gone) {
+            entry.mark_used();
+        }
+        match standing {
+            Standing::Fresh(ttl) => self.chain.hidden_ttl = self.chain.hidden_ttl.min(ttl),
             Standing::Stale(_) => self.chain.take_stale(),
             Standing::Expired => {
                 self.chain.ask(i, exit.zone);

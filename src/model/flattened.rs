@@ -190,8 +190,11 @@ impl Entry {
         if let Outcome::Failed(_) = self.outcome {
             return failing.map_or(Standing::Gone, Standing::Failed);
         }
-        if now < self.expires {
-            return Standing::Fresh(self.expires.since(now).min(u64::from(self.ttl)) as u32);
+        let left = self.expires.since(now);
+        // Much more than the whole TTL: the clock was set back, and nobody knows how old it is.
+        let is_dated = left <= 2 * u64::from(self.ttl);
+        if now < self.expires && is_dated {
+            return Standing::Fresh(left.min(u64::from(self.ttl)) as u32);
         }
         match (now < self.stale_until, failing) {
             // What was good once says nothing for an answer that does not hold now.
@@ -274,8 +277,9 @@ mod tests {
         assert_eq!(good.standing(UnixTime(1059)), Standing::Fresh(1));
         assert_eq!(good.standing(UnixTime(1060)), Standing::Expired);
         assert_eq!(good.standing(UnixTime(2000)), Standing::Gone);
-        // A clock that was set back lengthens no TTL.
-        assert_eq!(good.standing(UnixTime(900)), Standing::Fresh(60));
+        // A clock that was set back lengthens no TTL, and much of it no life.
+        assert_eq!(good.standing(UnixTime(950)), Standing::Fresh(60));
+        assert_eq!(good.standing(UnixTime(900)), Standing::Expired);
     }
 
     #[test]

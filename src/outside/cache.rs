@@ -18,6 +18,7 @@ use crate::base::limits::{
     OUTSIDE_ENTRIES, OUTSIDE_ENTRIES_PER_ACCOUNT, OUTSIDE_OCTETS, OUTSIDE_OCTETS_PER_ACCOUNT,
     WAITERS_MAX, WAITERS_PER_ACCOUNT,
 };
+use crate::base::share::Share;
 use crate::base::time::UnixTime;
 use crate::config::settings::Flatten;
 use crate::model::flattened::{Entry, Failure, Key, News, Outcome, Waiter};
@@ -26,7 +27,7 @@ use crate::model::flattened::{Entry, Failure, Key, News, Outcome, Waiter};
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub lookups: Bounds,
-    pub waiters: (usize, usize),
+    pub waiters: Share,
     pub entries: (usize, usize),
     pub octets: (usize, usize),
 }
@@ -35,12 +36,10 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             lookups: Bounds {
-                flying: LOOKUPS_MAX,
-                flying_per_account: LOOKUPS_PER_ACCOUNT,
-                queued: LOOKUP_QUEUE,
-                queued_per_account: LOOKUP_QUEUE_PER_ACCOUNT,
+                flying: Share { all: LOOKUPS_MAX, each: LOOKUPS_PER_ACCOUNT },
+                queued: Share { all: LOOKUP_QUEUE, each: LOOKUP_QUEUE_PER_ACCOUNT },
             },
-            waiters: (WAITERS_MAX, WAITERS_PER_ACCOUNT),
+            waiters: Share { all: WAITERS_MAX, each: WAITERS_PER_ACCOUNT },
             entries: (OUTSIDE_ENTRIES, OUTSIDE_ENTRIES_PER_ACCOUNT),
             octets: (OUTSIDE_OCTETS, OUTSIDE_OCTETS_PER_ACCOUNT),
         }
@@ -123,7 +122,12 @@ impl Cache {
         entry: Entry,
         now: UnixTime,
     ) -> Option<Arc<Entry>> {
-        let entry = entry::under_settings(&self.settings, &entry)?;
+        let mut entry = entry::under_settings(&self.settings, &entry)?;
+        if now < entry.fetched {
+            // The clock was set back, and nobody knows how old it is.
+            (entry.fetched, entry.expires) = (now, now);
+            entry.stale_until = entry::later(now, self.settings.stale.into());
+        }
         if now >= entry.stale_until {
             return None;
         }
@@ -157,8 +161,8 @@ impl Cache {
             return;
         }
         let key = known.map_or_else(|| Arc::new(key), |(key, _)| key);
-        let share = self.accounts.get(&account).map_or(0, |a| a.waiters);
-        let full = self.waiting >= self.limits.waiters.0 || share >= self.limits.waiters.1;
+        let own = self.accounts.get(&account).map_or(0, |a| a.waiters);
+        let full = !self.limits.waiters.allows(self.waiting, own);
         if full || !self.want(&key, account, news) {
             add(&self.counters.refused, 1);
             news.waiters.push(waiter);

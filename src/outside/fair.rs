@@ -4,15 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::base::id::AccountId;
+use crate::base::share::Share;
 use crate::model::flattened::Key;
 
 /// Bounds of look-ups.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    pub flying: usize,
-    pub flying_per_account: usize,
-    pub queued: usize,
-    pub queued_per_account: usize,
+    pub flying: Share,
+    pub queued: Share,
 }
 
 /// Look-ups that wait for their turn, and how many are under way.
@@ -45,13 +44,11 @@ impl Fair {
 
     /// Puts a look-up in the queue of an account; `false`: it is full.
     pub fn push(&mut self, account: AccountId, key: Arc<Key>) -> bool {
-        if self.queued >= self.bounds.queued {
+        let own = self.accounts.get(&account).map_or(0, |turn| turn.queue.len());
+        if !self.bounds.queued.allows(self.queued, own) {
             return false;
         }
         let turn = self.accounts.entry(account).or_default();
-        if turn.queue.len() >= self.bounds.queued_per_account {
-            return false;
-        }
         if turn.queue.is_empty() {
             self.turns.push_back(account);
         }
@@ -62,13 +59,10 @@ impl Fair {
 
     /// The next look-up to begin, if one more may be under way; it counts as such until [`Fair::landed`].
     pub fn pop(&mut self) -> Option<(AccountId, Arc<Key>)> {
-        if self.flying >= self.bounds.flying {
-            return None;
-        }
         for _ in 0..self.turns.len() {
             let account = self.turns.pop_front()?;
             let turn = self.accounts.get_mut(&account)?;
-            if turn.flying >= self.bounds.flying_per_account {
+            if !self.bounds.flying.allows(self.flying, turn.flying) {
                 self.turns.push_back(account);
                 continue;
             }
@@ -109,20 +103,21 @@ mod tests {
     #[test]
     fn accounts_take_turns_within_bounds() {
         let bounds =
-            Bounds { flying: 6, flying_per_account: 4, queued: 12, queued_per_account: 10 };
+            Bounds { flying: Share { all: 8, each: 4 }, queued: Share { all: 24, each: 10 } };
         let mut fair = Fair::new(bounds);
         let pushed = (0..20).filter(|&n| fair.push(AccountId(1), key(n))).count();
         assert_eq!(pushed, 10);
-        assert!(fair.push(AccountId(2), key(100)));
-        assert!(fair.push(AccountId(3), key(200)));
-        assert!(!fair.push(AccountId(3), key(201)), "full in all");
+        let pushed = (0..20).filter(|&n| fair.push(AccountId(2), key(100 + n))).count();
+        assert_eq!(pushed, 7, "no more than what is left");
+        assert!(fair.push(AccountId(3), key(200)), "who has nothing yet");
         let next = |fair: &mut Fair| fair.pop().map(|(account, _)| account.0);
         let order: Vec<_> = std::iter::from_fn(|| next(&mut fair)).collect();
-        assert_eq!(order, [1, 2, 3, 1, 1, 1]);
-        fair.landed(AccountId(2));
-        assert_eq!(next(&mut fair), None, "the account has as many as it may have");
-        fair.landed(AccountId(1));
-        assert_eq!(next(&mut fair), Some(1));
-        assert_eq!(fair.flying(), 5);
+        assert_eq!(order, [1, 2, 3, 1, 2, 1]);
+        assert!(fair.push(AccountId(4), key(300)));
+        assert_eq!(next(&mut fair), Some(4), "at once, whatever the others wait for");
+        fair.landed(AccountId(4));
+        fair.landed(AccountId(3));
+        assert_eq!(next(&mut fair), Some(2));
+        assert_eq!(fair.flying(), 6);
     }
 }

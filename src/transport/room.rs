@@ -23,6 +23,7 @@ use crate::base::id::AccountId;
 use crate::base::limits::{
     MESSAGE_MAX, WAITING_BITE, WAITING_INBOX, WAITING_MAX, WAITING_PER_ACCOUNT, WAITING_WAKE_MS,
 };
+use crate::base::share::Share;
 use crate::model::flattened::{Key, Waiter};
 use crate::model::question::Client;
 use crate::model::snapshot::Snapshot;
@@ -30,6 +31,9 @@ use crate::telemetry::counters::{Counters, Witness};
 use crate::wire;
 
 use super::now;
+
+/// Questions that may wait.
+const SEATS: Share = Share { all: WAITING_MAX, each: WAITING_PER_ACCOUNT };
 
 /// Who asks the outside.
 pub trait Ask: Send + Sync + 'static {
@@ -174,8 +178,8 @@ impl Waiting {
     }
 
     fn has_room(&self, account: AccountId) -> bool {
-        self.questions.len() < WAITING_MAX
-            && self.accounts.get(&account).is_none_or(|count| *count < WAITING_PER_ACCOUNT)
+        let own = self.accounts.get(&account).copied().unwrap_or(0);
+        SEATS.allows(self.questions.len(), own)
     }
 
     /// Seats a question. Returns the number of the look-up that is to be started, if none is on its way for `key`.
