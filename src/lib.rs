@@ -14,6 +14,7 @@ pub mod model;
 pub mod outside;
 pub mod policy;
 pub mod rdata;
+pub mod records;
 pub mod store;
 pub mod telemetry;
 pub mod transport;

@@ -438,3 +438,58 @@ fn faults_on_demand() {
     assert!(commit(&mut store, &[account(3)]).is_err());
     assert_eq!(store.load().unwrap().accounts.len(), 3);
 }
+
+#[test]
+fn zones_of_the_store_come_back_with_their_records() {
+    use bailiwick::records::{Content, Record};
+    all(&[|store| {
+        world(store);
+        let mut content = Content::new(ZoneId(10), vec![name("ns1.example")], UnixTime(5));
+        let record = |n: u8, owner: &str| Record {
+            id: Uuid([n; 16]),
+            name: name(owner),
+            rtype: 16,
+            rdata: b"\x01x".as_slice().into(),
+            spelling: (n == 1).then(|| "\"x\"".into()),
+            ttl: 1,
+            flatten: n == 2,
+            comment: "one; line".into(),
+            tags: vec!["team:dns".into(), "old".into()],
+            created_at: UnixTime(6),
+            modified_at: UnixTime(7),
+            comment_at: Some(UnixTime(8)),
+            tags_at: None,
+        };
+        let put = |zone: u32, record: &Record| Change::Record {
+            zone: ZoneId(zone),
+            record: Box::new(record.clone()),
+        };
+        let (one, two) = (record(1, "w.zone10.example"), record(2, "v.zone10.example"));
+        // Not before the zone has a content.
+        let early = commit(store, &[put(10, &one)]);
+        assert!(matches!(early, Err(CommitError::Refused(Refused::Unknown(_)))));
+        let changes = [Change::Content(Box::new(content.clone())), put(10, &one), put(10, &two)];
+        let before = store.generation().unwrap();
+        commit(store, &changes).unwrap();
+        let changed = Since::Changed {
+            objects: vec![Object::Content(ZoneId(10))],
+            up_to: Generation(before.0 + 1),
+        };
+        assert_eq!(store.changes_since(before, 9), Ok(changed));
+        assert_eq!(store.content(ZoneId(10)), Ok(Some(content.clone())));
+        assert_eq!(store.content(ZoneId(20)), Ok(None));
+        assert_eq!(store.record(ZoneId(10), Uuid([1; 16])), Ok(Some(one.clone())));
+        assert_eq!(store.record(ZoneId(20), Uuid([1; 16])), Ok(None));
+        assert_eq!(store.records(ZoneId(10), None).unwrap().len(), 2);
+        assert_eq!(store.records(ZoneId(10), Some(&two.name)), Ok(vec![two]));
+        content.serial += 1;
+        let removed = Change::RecordRemoved { zone: ZoneId(10), id: Uuid([2; 16]) };
+        commit(store, &[Change::Content(Box::new(content.clone())), removed]).unwrap();
+        assert_eq!(store.contents(), Ok(vec![content]));
+        assert_eq!(store.records(ZoneId(10), None), Ok(vec![one]));
+        // Gone with its zone.
+        commit(store, &[Change::ZoneRemoved(ZoneId(10))]).unwrap();
+        assert_eq!(store.contents(), Ok(Vec::new()));
+        assert_eq!(store.records(ZoneId(10), None), Ok(Vec::new()));
+    }]);
+}

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Each module with its floor: it may use only modules of lower floors.
-const FLOORS: [(&str, u8); 20] = [
+const FLOORS: [(&str, u8); 21] = [
     ("base", 0),
     ("rdata", 1),
     ("model", 2),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 20] = [
     ("policy", 3),
     ("zonefile", 3),
     ("engine", 4),
+    ("records", 4),
     ("wire", 5),
     ("telemetry", 6),
     ("store", 6),

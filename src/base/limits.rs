@@ -146,3 +146,17 @@ pub const REMEMBER_MS: u64 = 250;
 /// Seconds that "there is none" from outside is believed at most (RFC 2308 §5 speaks of one to three
 /// hours).
 pub const OUTSIDE_NEGATIVE_TTL: u32 = 10_800;
+/// Characters of a name in master-file text without escapes and without its final dot.
+pub const NAME_TEXT_MAX: usize = 253;
+/// TTLs that a record of the store may have, in seconds; 1 stands for automatic.
+pub const RECORD_TTL: std::ops::RangeInclusive<u32> = 30..=86_400;
+/// Characters of the comment of a record, and of one tag; tags of a record.
+pub const RECORD_COMMENT_MAX: usize = 500;
+pub const RECORD_TAG_MAX: usize = 100;
+pub const RECORD_TAGS_MAX: usize = 20;
+/// Records of one zone of the store: its versions are compiled as a whole.
+pub const RECORDS_MAX: usize = 1_000_000;
+/// Octets of all TXT records of one name of the store.
+pub const TEXTS_MAX: usize = 8_192;
+/// Changes that one batch may ask for.
+pub const BATCH_MAX: usize = 3_500;

@@ -9,6 +9,7 @@ use crate::hostname::grants::{Row, RowState};
 use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle::{Effect, Step, Transition};
 use crate::hostname::object::CustomHostname;
+use crate::records::{Content, Record};
 
 /// An account. Its id comes from the ownership log, which alone makes ids.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,6 +85,17 @@ pub enum Change {
     Token(Token),
     TokenRemoved(Uuid),
     Audit(AuditEntry),
+    /// The zone lives in the store from now on, and says this beside its records.
+    Content(Box<Content>),
+    /// Of a zone that lives in the store; the change of its content goes with it.
+    Record {
+        zone: ZoneId,
+        record: Box<Record>,
+    },
+    RecordRemoved {
+        zone: ZoneId,
+        id: Uuid,
+    },
 }
 
 /// What a change was about, for those who follow: they read it anew.
@@ -97,6 +109,8 @@ pub enum Object {
     Token(Uuid),
     /// Grants that were withdrawn.
     Withdrawn,
+    /// A zone that lives in the store, with its records.
+    Content(ZoneId),
 }
 
 impl Change {
@@ -118,7 +132,8 @@ impl Change {
             Change::Hold(hold) => Object::Hold(hold.owner.zone),
             Change::Token(token) => Object::Token(token.id),
             Change::TokenRemoved(id) => Object::Token(*id),
-            Change::Audit(_) => return None,
+            Change::Content(content) => Object::Content(content.zone),
+            Change::Audit(_) | Change::Record { .. } | Change::RecordRemoved { .. } => return None,
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::hostname::grants::{Row, RowState};
 use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle;
 use crate::hostname::object::{CustomHostname, Hostname, Owner};
+use crate::records::{Content, Record};
 
 /// What the next commit does instead of what it should.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +55,8 @@ struct State {
     fallbacks: BTreeMap<ZoneId, FallbackOrigin>,
     holds: BTreeMap<ZoneId, Hold>,
     tokens: BTreeMap<Uuid, Token>,
+    contents: BTreeMap<ZoneId, Content>,
+    records: BTreeMap<(ZoneId, Uuid), Record>,
 }
 
 impl Memory {
@@ -140,6 +143,24 @@ impl Store for Memory {
                 && (filter.hostname.is_none() || filter.hostname == e.hostname)
         });
         Ok(wanted.take(filter.most).map(|(n, e)| (n, e.clone())).collect())
+    }
+
+    fn contents(&mut self) -> Result<Vec<Content>, Failure> {
+        Ok(self.state.contents.values().cloned().collect())
+    }
+
+    fn content(&mut self, zone: ZoneId) -> Result<Option<Content>, Failure> {
+        Ok(self.state.contents.get(&zone).cloned())
+    }
+
+    fn records(&mut self, zone: ZoneId, name: Option<&Name>) -> Result<Vec<Record>, Failure> {
+        let of_zone = self.state.records.range((zone, Uuid([0; 16]))..=(zone, Uuid([255; 16])));
+        let wanted = of_zone.filter(|(_, record)| name.is_none_or(|name| record.name == *name));
+        Ok(wanted.map(|(_, record)| record.clone()).collect())
+    }
+
+    fn record(&mut self, zone: ZoneId, id: Uuid) -> Result<Option<Record>, Failure> {
+        Ok(self.state.records.get(&(zone, id)).cloned())
     }
 
     fn commit(
@@ -237,6 +258,17 @@ impl State {
                 self.tokens.insert(token.id, token.clone());
             }
             Change::TokenRemoved(id) => _ = self.tokens.remove(id),
+            Change::Content(content) => {
+                self.expect_zone(content.zone)?;
+                self.contents.insert(content.zone, (**content).clone());
+            }
+            Change::Record { zone, record } => {
+                if !self.contents.contains_key(zone) {
+                    return Err(Refused::Unknown(format!("the content of zone {zone}")));
+                }
+                self.records.insert((*zone, record.id), (**record).clone());
+            }
+            Change::RecordRemoved { zone, id } => _ = self.records.remove(&(*zone, *id)),
             Change::Audit(_) => {}
         }
         Ok(())
@@ -321,6 +353,8 @@ impl State {
         self.withdrawn.retain(|key, _| !of_zone(key));
         self.fallbacks.remove(&id);
         self.holds.remove(&id);
+        self.contents.remove(&id);
+        self.records.retain(|(zone, _), _| *zone != id);
     }
 
     fn remove_account(&mut self, id: AccountId) {

@@ -13,6 +13,7 @@
 pub mod backup;
 pub mod change;
 pub mod memory;
+mod records;
 mod rows;
 mod schema;
 pub mod sqlite;
@@ -29,6 +30,7 @@ use crate::hostname::fallback::FallbackOrigin;
 use crate::hostname::grants::Row;
 use crate::hostname::hold::Hold;
 use crate::hostname::object::{CustomHostname, Hostname};
+use crate::records::{Content, Record};
 
 /// Everything but custom hostnames and the audit log: few enough for memory.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -104,6 +106,16 @@ pub trait Store: Send {
 
     /// Entries of the audit log with their numbers, newest first.
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<(u64, AuditEntry)>, Failure>;
+
+    /// What the zones that live here say, and what one of them says.
+    fn contents(&mut self) -> Result<Vec<Content>, Failure>;
+
+    fn content(&mut self, zone: ZoneId) -> Result<Option<Content>, Failure>;
+
+    /// The records of a zone that lives here, or those of one of its names, in no order.
+    fn records(&mut self, zone: ZoneId, name: Option<&Name>) -> Result<Vec<Record>, Failure>;
+
+    fn record(&mut self, zone: ZoneId, id: Uuid) -> Result<Option<Record>, Failure>;
 
     /// Makes all changes or none, in their order. When it returns, they are durable.
     fn commit(

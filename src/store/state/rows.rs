@@ -86,7 +86,7 @@ impl FromSql for Word<Name> {
     }
 }
 
-fn wrong() -> rusqlite::Error {
+pub(super) fn wrong() -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, "no such row".into())
 }
 
@@ -335,6 +335,7 @@ pub fn object_out(object: Object) -> (u8, Vec<u8>) {
         Object::Hold(ZoneId(z)) => (5, id(z)),
         Object::Token(Uuid(octets)) => (6, octets.to_vec()),
         Object::Withdrawn => (7, Vec::new()),
+        Object::Content(ZoneId(z)) => (8, id(z)),
     }
 }
 
@@ -350,6 +351,7 @@ pub fn object_in(kind: u8, id: &[u8]) -> rusqlite::Result<Object> {
         5 => Object::Hold(ZoneId(number()?)),
         6 => Object::Token(uuid()?),
         7 => Object::Withdrawn,
+        8 => Object::Content(ZoneId(number()?)),
         _ => return Err(wrong()),
     })
 }

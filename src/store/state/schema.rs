@@ -8,7 +8,8 @@ use super::{Failure, Trouble};
 const APPLICATION: i32 = 0x426C_776B;
 
 /// Step `n` makes version `n + 1` out of version `n`. Steps that were released are never edited.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     generation INTEGER NOT NULL,
@@ -81,7 +82,9 @@ CREATE TABLE changes (
     object BLOB NOT NULL
 ) STRICT;
 CREATE INDEX changes_generation ON changes (generation);
-"];
+",
+    super::records::TABLES,
+];
 
 /// Octets of a database up to which it is read whole at the start, to find damage before anything rests on it.
 const CHECKED_WHOLE: u64 = 256 << 20;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::change::{AuditEntry, Change};
+use super::records;
 use super::rows::{self, Column};
 use super::{
     AuditFilter, CommitError, Control, Failure, KEPT, Refused, Since, Store, Trouble, Used, schema,
@@ -23,6 +24,7 @@ use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::hostname::grants::Row;
 use crate::hostname::object::{CustomHostname, Hostname};
+use crate::records::{Content, Record};
 
 /// Kibibytes of pages that SQLite keeps in memory.
 const CACHE_KIB: i32 = 16 << 10;
@@ -262,6 +264,22 @@ impl Store for Sqlite {
         self.all(sql, params![before, account, hostname, most as i64], rows::audit)
     }
 
+    fn contents(&mut self) -> Result<Vec<Content>, Failure> {
+        records::contents(&self.connection).map_err(|e| failure(&e))
+    }
+
+    fn content(&mut self, zone: ZoneId) -> Result<Option<Content>, Failure> {
+        records::content(&self.connection, zone).map_err(|e| failure(&e))
+    }
+
+    fn records(&mut self, zone: ZoneId, name: Option<&Name>) -> Result<Vec<Record>, Failure> {
+        records::records(&self.connection, zone, name).map_err(|e| failure(&e))
+    }
+
+    fn record(&mut self, zone: ZoneId, id: Uuid) -> Result<Option<Record>, Failure> {
+        records::record(&self.connection, zone, id).map_err(|e| failure(&e))
+    }
+
     fn commit(
         &mut self,
         changes: &[Change],
@@ -377,11 +395,29 @@ fn apply(
                 ],
             )
         }
+        Change::Content(_) | Change::Record { .. } | Change::RecordRemoved { .. } => {
+            return apply_stored(transaction, change, generation);
+        }
         Change::AccountRemoved(id) => remove_account(transaction, *id),
         Change::ZoneRemoved(id) => remove_zones(transaction, "id = ?1", id.0),
         _ => apply_plain(transaction, change),
     };
     applied.and_then(|_| note(transaction, change, generation)).map_err(|e| failure(&e).into())
+}
+
+/// Changes of zones that live in the store.
+fn apply_stored(
+    transaction: &Transaction<'_>,
+    change: &Change,
+    generation: Generation,
+) -> Result<(), CommitError> {
+    if let Change::Content(content) = change {
+        expect_zone(transaction, content.zone)?;
+    }
+    match (records::apply(transaction, change).map_err(|e| failure(&e))?, change) {
+        (0, Change::Record { zone, .. }) => there(None, || format!("the content of zone {zone}")),
+        _ => note(transaction, change, generation).map_err(|e| failure(&e).into()),
+    }
 }
 
 /// Changes that fit whatever is stored.
@@ -523,7 +559,7 @@ fn remove_account(t: &Transaction<'_>, id: AccountId) -> rusqlite::Result<usize>
 
 /// Removes the zones of which `which` holds, and all that is theirs.
 fn remove_zones(t: &Transaction<'_>, which: &str, id: u32) -> rusqlite::Result<usize> {
-    for table in ["hostnames", "withdrawn", "fallbacks", "holds"] {
+    for table in ["hostnames", "withdrawn", "fallbacks", "holds", "records", "contents"] {
         let sql = format!("DELETE FROM {table} WHERE zone IN (SELECT id FROM zones WHERE {which})");
         t.execute(&sql, [id])?;
     }
