@@ -6,6 +6,7 @@ mod hostname;
 mod offline;
 mod running;
 mod serve;
+mod token;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -86,8 +87,43 @@ pub enum Command {
     /// Custom hostnames: names of others that may lead into a zone once that is proved
     #[command(subcommand)]
     Hostname(Hostname),
+    /// Tokens for the HTTP API
+    #[command(subcommand)]
+    Token(Token),
     /// What happened to custom hostnames lately, newest first
     Audit(Audit),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Token {
+    /// Make a token and show it: once, since only a hash of it is kept
+    #[command(group(clap::ArgGroup::new("whose").required(true).args(["account", "operator"])))]
+    Create {
+        /// For this account and what belongs to it
+        #[arg(long, value_name = "ACCOUNT")]
+        account: Option<String>,
+        /// For everything there is
+        #[arg(long)]
+        operator: bool,
+        /// Nothing can be changed with it
+        #[arg(long)]
+        read_only: bool,
+        /// What people call it
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List all tokens, without their secrets
+    List(Output),
+    /// End one: the next request with it is refused
+    #[command(alias = "delete")]
+    Revoke {
+        /// As `token list` shows it
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -209,6 +245,7 @@ pub fn run() -> Result<ExitCode, Box<dyn Error>> {
             running::zone_accept(&cli.over, name, output)
         }
         Command::Hostname(request) => hostname::hostname(&cli.over, request),
+        Command::Token(request) => token::token(&cli.over, request),
         Command::Audit(request) => hostname::audit(&cli.over, request),
     }
 }

@@ -23,6 +23,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
+use crate::api;
 use crate::base::id::AccountId;
 use crate::base::limits::PUBLISHER_END_MS;
 use crate::config::settings;
@@ -61,6 +62,8 @@ pub struct World {
     pub settings: watch::Receiver<Told>,
     /// Who looks things up outside.
     pub outside: Option<Outside>,
+    /// The HTTP API, which opens behind the doors.
+    pub api: Option<api::server::Ready>,
     /// They end after `Command::Stop`.
     pub threads: Vec<JoinHandle<()>>,
     /// How the command line asks; closed before the publisher ends.
@@ -191,6 +194,9 @@ where
     let published = Arc::clone(&world.published);
     let answers = Answers { published, counters: Arc::clone(&counters), room: room.clone() };
     let doors = open(bound, server, answers)?;
+    let api = world.api.take().map(|api| api.open(Arc::clone(&counters))).transpose();
+    let api = api.map_err(DaemonError::Thread)?;
+    info!("ready");
     if reload_wanted {
         world.reload();
     }
@@ -215,6 +221,7 @@ where
         }
     }
     info!("stopping");
+    drop(api);
     if let Some(room) = &room {
         room.drain();
     }
@@ -272,7 +279,6 @@ fn open(bound: Bound, server: &settings::Server, answers: Answers) -> Result<Doo
         info!(%address, transport = "udp", "listening");
         info!(%address, transport = "tcp", "listening");
     }
-    info!("ready");
     Ok(doors)
 }
 
@@ -396,6 +402,7 @@ mod tests {
             publisher,
             settings: watched,
             outside: None,
+            api: None,
             threads: vec![publishing],
             control: None,
         }

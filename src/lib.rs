@@ -1,5 +1,6 @@
 //! Bailiwick: an authoritative DNS server for many accounts that do not trust each other.
 
+pub mod api;
 pub mod base;
 pub mod beside;
 pub mod check;

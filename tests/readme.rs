@@ -53,9 +53,21 @@ struct Server {
 impl Server {
     fn start() -> Server {
         let data = tempfile::tempdir().unwrap();
+        let config = data.path().join("config.toml");
+        fs::write(&config, document("config.toml").replace("127.0.0.1:8053", "127.0.0.1:0"))
+            .unwrap();
         let mut child = Command::new(BAILIWICK)
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "json", "--data"])
-            .arg(data.path())
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "json",
+                "--zones",
+                "zones",
+                "--config",
+            ])
+            .args([config.as_path(), Path::new("--data"), data.path()])
             .current_dir(root())
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
@@ -65,7 +77,7 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         for line in log.lines().map_while(Result::ok) {
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if let Some(address) = line["address"].as_str() {
+            if let Some(address) = line["address"].as_str().filter(|_| line["transport"] == "udp") {
                 port = address.rsplit(':').next().map(str::to_owned);
             }
             if line["message"] == "ready" {
@@ -182,6 +194,7 @@ fn every_config_key_has_a_row() {
             "hold" => "| **`[hold]`**",
             "log" => "| **`[log]`**",
             "flatten" => "| **`[flatten]`**",
+            "api" => "| **`[api]`**",
             "accounts" => "| **`[accounts.NAME]`**",
             "zones" => "| **`[zones.\"APEX\"]`**",
             "grants" => "| **`[[grants]]`**",

@@ -110,6 +110,7 @@ fn everything_comes_back_as_it_was() {
             read_only: true,
             created_at: UnixTime(8),
             expires_at: None,
+            scope: Default::default(),
         };
         let operator =
             Token { id: Uuid([8; 16]), account: None, read_only: false, ..token.clone() };
@@ -208,6 +209,7 @@ fn nothing_is_inherited_by_what_is_made_anew() {
             read_only: false,
             created_at: UnixTime(8),
             expires_at: Some(UnixTime(9)),
+            scope: Default::default(),
         };
         let row = Row::of(&active(hostname(2, "b.client.example", 10, 1))).unwrap();
         let changes = [
@@ -367,6 +369,7 @@ fn a_restore_brings_back_no_grant_and_no_token() {
             read_only: false,
             created_at: UnixTime(8),
             expires_at: None,
+            scope: Default::default(),
         };
         let changes = [
             put(&active(hostname(1, "app.client.example", 10, 1))),

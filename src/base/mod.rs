@@ -7,6 +7,7 @@ pub mod mem;
 pub mod name;
 pub mod name_buf;
 pub mod pages;
+pub mod public_id;
 pub mod rtype;
 pub mod share;
 pub mod time;

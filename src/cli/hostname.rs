@@ -46,7 +46,7 @@ pub fn audit(over: &Over, audit: &Audit) -> Result<ExitCode, Box<dyn Error>> {
     answer(&result, &audit.output, entries)
 }
 
-fn answer(
+pub(super) fn answer(
     result: &Value,
     output: &Output,
     show: fn(&Value) -> String,
@@ -59,8 +59,18 @@ fn answer(
 /// Asks the running server. When none runs, does it in its place: the folder is locked meanwhile, so that no server
 /// can start on it.
 fn ask(over: &Over, request: HostnameRequest) -> Result<Value, Box<dyn Error>> {
+    let asked = Request::Hostname { request: request.clone() };
+    running_or_not(over, &asked, |world| world.hostname(&request, Now::read()))
+}
+
+/// See [`ask`].
+pub(super) fn running_or_not(
+    over: &Over,
+    request: &Request,
+    offline: impl FnOnce(&mut World) -> Result<Value, String>,
+) -> Result<Value, Box<dyn Error>> {
     let folder = data(over)?;
-    let asked = socket::request(&folder, &Request::Hostname { request: request.clone() });
+    let asked = socket::request(&folder, request);
     let error = match asked {
         Ok(result) => return Ok(result),
         Err(error) if !error.starts_with(socket::NOBODY) => return Err(error.into()),
@@ -71,12 +81,12 @@ fn ask(over: &Over, request: HostnameRequest) -> Result<Value, Box<dyn Error>> {
     };
     let mut world = World::start(settings, Now::read())?;
     world.publish(Now::read());
-    let result = world.hostname(&request, Now::read())?;
+    let result = offline(&mut world)?;
     world.publish(Now::read());
     Ok(result)
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or("-")
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::Over;
+use crate::api;
 use crate::config::file;
 use crate::config::settings::{Flatten, LogFormat, Settings};
 use crate::control::press::Press;
@@ -18,6 +19,8 @@ use crate::control::publisher::{self, Origin};
 use crate::control::{news, socket};
 use crate::daemon::{self, Outside, Told, World};
 use crate::outside::service::Service;
+use crate::store::folder::DATABASE;
+use crate::store::state::readers::Readers;
 use crate::telemetry::log;
 
 /// Runs the server until a signal ends it.
@@ -39,12 +42,17 @@ pub fn serve(over: &Over) -> Result<ExitCode, Box<dyn Error>> {
     }
     let origin = Origin { config: over.config.clone(), overrides };
     let server = settings.server.clone();
-    daemon::run(&server, move || load(settings, origin))?;
+    let api = api::server::bind(&settings.api);
+    daemon::run(&server, move || load(settings, origin, api))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the world and starts what changes it.
-fn load(settings: Settings, origin: Origin) -> Result<World, Box<dyn Error + Send + Sync>> {
+fn load(
+    settings: Settings,
+    origin: Origin,
+    api: Option<api::server::Bound>,
+) -> Result<World, Box<dyn Error + Send + Sync>> {
     let data = settings.server.data.clone();
     let flatten = settings.flatten.clone();
     let (tell, told) = watch::channel(Told::of(&settings));
@@ -62,8 +70,19 @@ fn load(settings: Settings, origin: Origin) -> Result<World, Box<dyn Error + Sen
             None
         }
     };
+    let api = match (api, publisher.directory.clone()) {
+        (Some(bound), Some(directory)) => Some(bound.with(api::Inputs {
+            publisher: publisher.handle.clone(),
+            published: publisher.published(),
+            directory,
+            ids: publisher.ids,
+            readers: Readers::new(&data.join(DATABASE)),
+        })?),
+        _ => None,
+    };
     Ok(World {
         published: publisher.published(),
+        api,
         publisher: publisher.handle,
         settings: told,
         outside: Some(outside),

@@ -122,6 +122,7 @@ impl<'t> Reader<'t> {
                 "hold" => self.hold(&item, &mut settings.hold),
                 "log" => self.log(&item, &mut settings.log),
                 "flatten" => self.flatten(&item, &mut settings.flatten),
+                "api" => self.api(&item, &mut settings.api),
                 "accounts" => settings.accounts = self.accounts(&item),
                 "zones" => settings.zones = self.zones(&item),
                 "grants" => settings.grants = self.grants(&item),

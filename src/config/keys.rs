@@ -11,8 +11,8 @@ pub struct Keys {
 
 pub const TOP: Keys = Keys {
     table: "the config",
-    known: &["server", "policy", "hold", "log", "flatten", "accounts", "zones", "grants"],
-    later: &["api", "block_page", "hostnames"],
+    known: &["server", "policy", "hold", "log", "flatten", "api", "accounts", "zones", "grants"],
+    later: &["block_page", "hostnames"],
 };
 
 pub const SERVER: Keys = Keys {
@@ -61,6 +61,9 @@ pub const FLATTEN: Keys = Keys {
     later: &[],
 };
 
+pub const API: Keys =
+    Keys { table: "[api]", known: &["listen", "tls_cert", "tls_key"], later: &["deny_violations"] };
+
 pub const ACCOUNT: Keys = Keys {
     table: "[accounts.NAME]",
     known: &["name", "trusts", "on_violation"],
@@ -75,8 +78,8 @@ pub const ZONE: Keys = Keys {
 
 pub const GRANT: Keys = Keys { table: "[[grants]]", known: &["hostname", "zone"], later: &[] };
 
-pub const ALL: [&Keys; 9] =
-    [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &ACCOUNT, &ZONE, &GRANT];
+pub const ALL: [&Keys; 10] =
+    [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &API, &ACCOUNT, &ZONE, &GRANT];
 
 impl Keys {
     /// Advice for a key this table does not have: a key spelt nearly so, or the table where such a key belongs.

@@ -50,6 +50,7 @@ pub struct Settings {
     pub hold: Hold,
     pub log: Log,
     pub flatten: Flatten,
+    pub api: Api,
     pub accounts: BTreeMap<AccountName, Account>,
     pub zones: BTreeMap<Name, Zone>,
     /// In the order of the file.
@@ -136,6 +137,22 @@ pub struct Flatten {
     pub rotate: bool,
 }
 
+/// `[api]`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Api {
+    /// `None`: there is no API.
+    pub listen: Option<SocketAddr>,
+    /// Certificate chain and key; both or neither.
+    pub tls: Option<Tls>,
+}
+
+/// Where a certificate and its key lie, both as PEM.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
 /// `[log]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Log {
@@ -202,6 +219,7 @@ impl Default for Settings {
             hold: Hold::default(),
             log: Log::default(),
             flatten: Flatten::default(),
+            api: Api::default(),
             accounts: BTreeMap::new(),
             zones: BTreeMap::new(),
             grants: Vec::new(),
@@ -297,6 +315,7 @@ impl Settings {
             ("server.data", a.data != b.data),
             ("server.user", a.user != b.user),
             ("log.format", self.log != new.log),
+            ("api", self.api != new.api),
         ]
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))

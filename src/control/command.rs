@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::imager::Described;
-use super::world::Key;
+use super::world::{Key, Now, World};
 use crate::base::name::Name;
 
 /// Commands that may wait for the publisher. Whoever finds no room waits, so that nothing grows without bound.
@@ -39,13 +39,72 @@ pub enum Command {
     ReadAgain { keys: Vec<Key>, reply: SyncSender<()> },
     /// About custom hostnames.
     Hostname { request: HostnameRequest, reply: Reply },
+    /// Anything else, by whoever knows what to do with the world.
+    Job(Job),
     /// End, after what was asked before.
     Stop,
+}
+
+/// Something to do with the world, and whom to tell. Several that wait are done one after the other, and then put on
+/// disk and published together.
+pub struct Job(pub Work);
+
+/// See [`Job`].
+pub type Work = Box<dyn FnOnce(&mut World, Now) -> After + Send>;
+
+/// Told once what was done is stored and published, or why it was not stored: then nothing of it counts.
+pub type After = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+impl Job {
+    /// `work` is done in the publisher's thread; `tell` hears what came of it when it counts.
+    pub fn new<T: Send + 'static>(
+        work: impl FnOnce(&mut World, Now) -> T + Send + 'static,
+        tell: impl FnOnce(Result<T, String>) + Send + 'static,
+    ) -> Job {
+        Job(Box::new(move |world, now| {
+            let done = work(world, now);
+            Box::new(move |stored| tell(stored.map(|()| done)))
+        }))
+    }
+
+    /// A job whose result goes where replies go.
+    pub fn replying(
+        reply: Reply,
+        work: impl FnOnce(&mut World, Now) -> Result<Value, String> + Send + 'static,
+    ) -> Job {
+        Job::new(work, move |done| {
+            // Who asked may have gone away.
+            let _ = reply.send(done.and_then(|result| result));
+        })
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
 }
 
 /// A reply and the place to wait for it.
 pub fn reply() -> (Reply, Receiver<Result<Value, String>>) {
     sync_channel(1)
+}
+
+/// What can be asked about API tokens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TokenRequest {
+    Create {
+        /// `None`: an operator's.
+        account: Option<String>,
+        name: Option<String>,
+        read_only: bool,
+    },
+    List,
+    /// By its id.
+    Revoke {
+        id: String,
+    },
 }
 
 /// What can be asked about custom hostnames.

@@ -3,6 +3,7 @@
 
 pub mod allowed;
 pub mod command;
+pub mod directory;
 pub mod files;
 pub mod hold;
 pub mod imager;
@@ -18,6 +19,7 @@ pub mod review;
 pub mod scan;
 pub mod socket;
 pub mod suffixes;
+pub mod token;
 pub mod watcher;
 pub mod watches;
 pub mod world;

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
-use super::command::{Command, Handle, QUEUE, Reply};
+use super::command::{After, Command, Handle, Job, QUEUE, Reply};
+use super::directory::Directory;
 use super::files::ZonesFolder;
 use super::imager::{self, Imager};
 use super::press::{Press, Published};
@@ -21,6 +22,7 @@ use super::watches::Watches;
 use super::world::{Look, Now, StartError, Survey, Tally, World};
 use crate::base::limits::INCLUDE_DEPTH;
 use crate::base::mem;
+use crate::base::public_id::PublicIds;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::{Overrides, Settings};
 use crate::config::{file, standing};
@@ -37,6 +39,9 @@ pub struct Origin {
 pub struct Publisher {
     pub handle: Handle,
     pub press: Arc<Press>,
+    /// What those who read beside it see, if the API is on.
+    pub directory: Option<Arc<Directory>>,
+    pub ids: PublicIds,
     pub thread: JoinHandle<()>,
     /// Writes images of the zones; a thread does so by itself.
     pub imager: Imager,
@@ -58,6 +63,8 @@ const LOOK_OFTEN: Duration = Duration::from_secs(2);
 const SAME_FOLDER: Duration = Duration::from_secs(1);
 /// How often is looked which custom hostnames are due.
 const HOSTNAMES: Duration = Duration::from_secs(1);
+/// Jobs that share one commit at the most: what comes behind them waits no longer than for these.
+const JOBS: usize = 64;
 /// A look at everything may take this share of the time.
 const LOOK_SHARE: u32 = 20;
 
@@ -69,9 +76,12 @@ pub fn start(
 ) -> Result<Publisher, StartError> {
     let (handle, mut task) = prepare(settings, origin, tell)?;
     let (press, imager) = (Arc::clone(&task.press), task.imager.clone());
+    let ids = task.world.ids();
+    let is_wanted = task.world.settings().api.listen.is_some();
+    let directory = is_wanted.then(|| task.world.open_directory());
     let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
-    Ok(Publisher { handle, press, thread, imager })
+    Ok(Publisher { handle, press, directory, ids, thread, imager })
 }
 
 /// Reads everything; what is left is to run the task.
@@ -196,6 +206,20 @@ impl Inbox {
         }
     }
 
+    /// The next command, if it is a job.
+    fn job(&mut self) -> Option<Job> {
+        if self.passed_over.is_empty() {
+            self.passed_over.extend(self.commands.try_recv().ok());
+        }
+        match self.passed_over.pop_front()? {
+            Command::Job(job) => Some(job),
+            other => {
+                self.passed_over.push_front(other);
+                None
+            }
+        }
+    }
+
     /// All paths that were reported as touched meanwhile; other commands wait.
     fn touched(&mut self) -> BTreeSet<PathBuf> {
         let mut paths = BTreeSet::new();
@@ -296,7 +320,24 @@ impl Task {
                 self.publish();
                 answer(Some(reply), result);
             }
+            Command::Job(job) => self.jobs(job),
             Command::Stop => self.stopping = true,
+        }
+    }
+
+    /// Does a job, and those that wait behind it: all of them share a flush to disk and a snapshot.
+    fn jobs(&mut self, first: Job) {
+        self.world.begin_group();
+        let mut told: Vec<After> = vec![(first.0)(&mut self.world, Now::read())];
+        while told.len() < JOBS
+            && let Some(job) = self.inbox.job()
+        {
+            told.push((job.0)(&mut self.world, Now::read()));
+        }
+        let stored = self.world.end_group();
+        self.publish();
+        for tell in told {
+            tell(stored.clone());
         }
     }
 

@@ -112,11 +112,18 @@ pub struct Check {
 #[derive(Debug)]
 pub struct Registrar {
     control: Control,
+    /// It changed since somebody asked.
+    is_news: bool,
 }
 
 impl Registrar {
     pub fn open(store: &mut dyn Store) -> Result<Registrar, Failure> {
-        Ok(Registrar { control: store.load()? })
+        Ok(Registrar { control: store.load()?, is_news: true })
+    }
+
+    /// Whether [`Registrar::control`] changed since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.is_news)
     }
 
     pub fn control(&self) -> &Control {
@@ -129,6 +136,7 @@ impl Registrar {
         let committed = cx.store.commit(changes, generation);
         // Also after a failure: what was stored is what the store says.
         self.control = cx.store.load()?;
+        self.is_news = true;
         committed.map(|_| ())
     }
 

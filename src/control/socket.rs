@@ -24,7 +24,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::command::{Command, Handle, HostnameRequest, reply};
+use super::command::{Command, Handle, HostnameRequest, Job, TokenRequest, reply};
 use crate::base::name::Name;
 
 /// Name of the socket in the data folder.
@@ -48,6 +48,7 @@ pub enum Request {
     ZoneList,
     ZoneAccept { zone: String },
     Hostname { request: HostnameRequest },
+    Token { request: TokenRequest },
 }
 
 /// The open socket; its file goes when this is dropped.
@@ -140,6 +141,9 @@ fn ask(handle: &Handle, request: Request) -> Result<Value, String> {
             Command::ZoneAccept { apex, reply }
         }
         Request::Hostname { request } => Command::Hostname { request, reply },
+        Request::Token { request } => {
+            Command::Job(Job::replying(reply, move |world, now| world.token(&request, now)))
+        }
     };
     let ending = || "the server is ending".to_owned();
     handle.send(command).map_err(|_| ending())?;

@@ -14,6 +14,7 @@ mod reconfigure;
 mod start;
 mod status;
 mod survey;
+mod token;
 mod touch;
 mod vanish;
 
@@ -31,6 +32,7 @@ pub use survey::{Look, Survey};
 
 use self::custom::Custom;
 use self::draft::Draft;
+use super::directory::Directory;
 use super::hold::Removal;
 use super::keeper::Keeper;
 use super::loader::{Good, Keys, Part};
@@ -40,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::hash::Keyed;
 use crate::base::id::AccountId;
 use crate::base::name::Name;
+use crate::base::public_id::PublicIds;
 use crate::base::time::UnixTime;
 use crate::config::settings::Settings;
 use crate::model::catalog::Zone;
@@ -78,6 +81,11 @@ pub struct World {
     ownership: Ownership,
     grants: Grants,
     custom: Custom,
+    /// What the API reads.
+    directory: Option<Arc<Directory>>,
+    /// Accounts came or went, or are called otherwise.
+    accounts_stale: bool,
+    ids: PublicIds,
     keeper: Keeper,
     suffixes: Suffixes,
     register: Register,
@@ -271,6 +279,11 @@ impl World {
         self.keys.contents
     }
 
+    /// How accounts and zones are called outside.
+    pub fn ids(&self) -> PublicIds {
+        self.ids
+    }
+
     /// Whether the start took every zone from the image.
     pub fn is_as_in_image(&self) -> bool {
         self.as_in_image
@@ -307,6 +320,7 @@ impl World {
         let id = self.ownership.add_account(name);
         self.accounts.entry(id).or_insert_with(|| {
             self.grants_stale |= self.mentions.accounts.contains(name);
+            self.accounts_stale = true;
             Account { name: name.into(), zones: HashMap::default(), problem: None }
         });
         id
@@ -415,6 +429,7 @@ impl World {
             self.derive_grants(now);
         }
         self.save();
+        self.sync_directory();
         self.next.take()
     }
 

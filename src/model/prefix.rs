@@ -87,6 +87,11 @@ impl Prefix {
         self.first.is_ipv4() == address.is_ipv4() && first(address, self.bits) == self.first
     }
 
+    /// Whether every address of the other lies in this one.
+    pub fn contains_prefix(&self, other: &Prefix) -> bool {
+        self.bits <= other.bits && self.contains(other.first)
+    }
+
     /// Whether any address lies in both.
     pub fn overlaps(&self, other: &Prefix) -> bool {
         self.contains(other.first) || other.contains(self.first)

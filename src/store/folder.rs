@@ -23,6 +23,8 @@ pub struct Store {
     pub zones: Zones,
     /// Random, made at the first start: key of the hashes of names and of contents.
     pub key: [u8; 16],
+    /// Likewise: key of the ids that the API shows.
+    pub id_key: [u8; 16],
     pub lock: Lock,
 }
 
@@ -70,6 +72,7 @@ pub const OWNERSHIP: &str = "ownership.log";
 const GRANTS: &str = "grants.log";
 const ZONES: &str = "zones.log";
 const KEY: &str = "hash.key";
+const ID_KEY: &str = "id.key";
 const LOCK: &str = "lock";
 /// The database of custom hostnames, tokens and the audit log.
 pub const DATABASE: &str = "bailiwick.db";
@@ -97,6 +100,7 @@ impl Store {
         });
         Ok(Store {
             key: key(&file(KEY))?,
+            id_key: key(&file(ID_KEY))?,
             ownership: ownership?,
             grants: Grants::open(&file(GRANTS)).map_err(of(file(GRANTS)))?,
             zones: zones?,
@@ -140,8 +144,8 @@ fn lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {
     }
 }
 
-/// The key in the file at `path`; a new one if there is none. Losing it costs one start in which every zone counts as
-/// changed, no more.
+/// The key in the file at `path`; a new one if there is none. Losing that of the hashes costs one start in which every
+/// zone counts as changed, losing that of the ids gives everything other ids in the API; no more.
 fn key(path: &Path) -> Result<[u8; 16], StoreError> {
     if let Ok(octets) = std::fs::read(path)
         && let Ok(key) = octets.try_into()
@@ -152,7 +156,7 @@ fn key(path: &Path) -> Result<[u8; 16], StoreError> {
     getrandom::fill(&mut key).map_err(|e| StoreError::Random(e.to_string()))?;
     if let Err(error) = write_key(path, &key) {
         warn!(event = "store-read-only", path = %path.display(), %error,
-            "cannot keep the hash key: the next start will make another one");
+            "cannot keep a key: the next start will make another one");
     }
     Ok(key)
 }

@@ -29,6 +29,8 @@ pub struct Ownership {
     state: State,
     log: Log<Record>,
     pending: Vec<Record>,
+    /// Zones that came or went since they were last taken, if somebody takes them.
+    changed: Option<Vec<Name>>,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +82,7 @@ impl Ownership {
         state.drop_orphans();
         match wrong {
             Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
-            None => Ok(Ownership { state, log, pending: Vec::new() }),
+            None => Ok(Ownership { state, log, pending: Vec::new(), changed: None }),
         }
     }
 
@@ -120,6 +122,7 @@ impl Ownership {
     /// Records that `account` holds `apex` from now on.
     pub fn add_zone(&mut self, apex: &Name, account: AccountId, given: bool) -> ZoneId {
         let id = self.state.next_zone;
+        self.changed.iter_mut().for_each(|changed| changed.push(apex.clone()));
         let apex = apex.to_string();
         self.change(Record::Zone { id, account: account.0, apex, given });
         ZoneId(id)
@@ -128,9 +131,16 @@ impl Ownership {
     /// Records that nobody holds `apex` any more.
     pub fn remove_zone(&mut self, apex: &[u8]) {
         if let Some(held) = self.zone(apex) {
-            let apex = Name::from_wire(apex).expect("held names are names").to_string();
-            self.change(Record::ZoneRemoved { id: held.id.0, apex });
+            let apex = Name::from_wire(apex).expect("held names are names");
+            let text = apex.to_string();
+            self.changed.iter_mut().for_each(|changed| changed.push(apex.clone()));
+            self.change(Record::ZoneRemoved { id: held.id.0, apex: text });
         }
+    }
+
+    /// Apexes of zones that came or went since this was last asked. `None`: it was never asked before.
+    pub fn take_changed(&mut self) -> Option<Vec<Name>> {
+        self.changed.replace(Vec::new())
     }
 
     /// Ids below these are never given out: somebody else's records rest on them.

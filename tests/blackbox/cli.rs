@@ -196,7 +196,7 @@ fn wrong_configs_are_errors() {
         ("tcp_max = \"many\"", ""),
         ("user = \"no-such-user-here\"", ""),
         // Features that do not exist yet say so instead of doing nothing.
-        ("", "[api]\nlisten = \"127.0.0.1:8053\"\n"),
+        ("", "[api]\ntls_key = \"key.pem\"\n"),
         ("", "[block_page]\nlisten = \"127.0.0.1:8080\"\n"),
         ("", "[zones.\"a.test\"]\ntype = \"partial\"\n"),
         ("nap_us = 1001", ""),

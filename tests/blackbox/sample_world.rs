@@ -10,7 +10,7 @@ fn sample() -> Server {
     let world = World::new();
     copy(&repository().join("zones"), &world.path("zones"));
     let config = std::fs::read_to_string(repository().join("config.toml")).expect("a config");
-    world.file("config.toml", &config);
+    world.file("config.toml", &config.replace("127.0.0.1:8053", "127.0.0.1:0"));
     let listen = ["--listen", "127.0.0.1:0", "--listen", "[::1]:0"];
     world.try_start(&listen).unwrap_or_else(|said| panic!("{said}"))
 }

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod expect;
+pub mod http;
 pub mod message;
 pub mod name;
 pub mod peers;

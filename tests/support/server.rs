@@ -104,7 +104,8 @@ impl World {
         let mut all = vec!["serve", "--log", "json"];
         all.extend(arguments);
         let (child, log, lines) = spawn(&self, &all);
-        let mut server = Server { world: self, child, log, lines, udp: vec![], tcp: vec![] };
+        let mut server =
+            Server { world: self, child, log, lines, udp: vec![], tcp: vec![], http: None };
         server.learn_addresses()?;
         Ok(server)
     }
@@ -177,6 +178,8 @@ pub struct Server {
     lines: Receiver<String>,
     pub udp: Vec<SocketAddr>,
     pub tcp: Vec<SocketAddr>,
+    /// Of the API, if it is on.
+    pub http: Option<SocketAddr>,
 }
 
 impl Server {
@@ -203,6 +206,7 @@ impl Server {
         match field(line, "transport").expect("listening has a transport") {
             "udp" | "UDP" => self.udp.push(address),
             "tcp" | "TCP" => self.tcp.push(address),
+            "http" | "https" => self.http = Some(address),
             other => panic!("listening on {other}"),
         }
     }

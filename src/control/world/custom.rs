@@ -31,7 +31,7 @@ use crate::store::grants::GrantKey;
 use crate::store::ownership::Ownership;
 use crate::store::state::change::{Account, Change, Zone};
 use crate::store::state::sqlite::Sqlite;
-use crate::store::state::{Failure, Store};
+use crate::store::state::{Control, Failure, Store};
 
 /// Hostnames looked at in one step without being asked.
 const DUE: usize = 200;
@@ -54,6 +54,11 @@ impl Open {
     pub fn store(&mut self) -> &mut Sqlite {
         self.store.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What is few enough for memory.
+    pub fn control(&self) -> &Control {
+        self.registrar.control()
+    }
 }
 
 impl Custom {
@@ -68,6 +73,21 @@ impl Custom {
                 "no custom hostname grants anything: {failure}; zones are served");
         }
         Custom { open: opened.map_err(|f| f.to_string()), places: Places::default() }
+    }
+
+    /// What is kept in memory of the database is read anew.
+    pub(super) fn read_again(&mut self) {
+        let Ok(open) = &mut self.open else { return };
+        let store = open.store.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match Registrar::open(store) {
+            Ok(registrar) => open.registrar = registrar,
+            Err(failure) => self.open = Err(failure.to_string()),
+        }
+    }
+
+    /// Whether accounts, tokens and the like changed since this was last asked.
+    pub(super) fn take_news(&mut self) -> bool {
+        self.open.as_mut().is_ok_and(|open| open.registrar.take_news())
     }
 
     pub(super) fn usable(&mut self) -> Result<&mut Open, String> {

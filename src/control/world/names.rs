@@ -140,6 +140,7 @@ impl World {
             info!(event = "account-gone", account = &*name, "account removed");
             self.accounts.remove(&id);
             self.ownership.remove_account(&name);
+            self.accounts_stale = true;
             self.grants_stale |= self.mentions.accounts.contains(&*name);
         }
     }

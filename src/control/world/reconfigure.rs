@@ -31,6 +31,7 @@ impl World {
             );
         }
         let old = std::mem::replace(&mut self.settings, settings);
+        self.accounts_stale = true;
         self.enforce(Some(&old), now);
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::reading::{Arenas, Origins};
 use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
 use crate::base::id::ZoneId;
 use crate::base::mem::Arena;
+use crate::base::public_id::PublicIds;
 use crate::config::settings::Settings;
 use crate::control::files::{FileError, ZonesFolder};
 use crate::control::keeper::Keeper;
@@ -113,6 +114,9 @@ impl World {
             ownership: store.ownership,
             grants: store.grants,
             custom: Custom::open(&database),
+            directory: None,
+            accounts_stale: true,
+            ids: PublicIds::new(store.id_key),
             keeper,
             suffixes,
             register: Register::default(),

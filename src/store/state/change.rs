@@ -1,5 +1,6 @@
 //! What is stored, and the closed list of what can be changed about it.
 
+use super::scope::Scope;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
@@ -43,6 +44,7 @@ pub struct Token {
     pub read_only: bool,
     pub created_at: UnixTime,
     pub expires_at: Option<UnixTime>,
+    pub scope: Scope,
 }
 
 /// Something that was done, by whom, and what was seen.

@@ -13,9 +13,11 @@
 pub mod backup;
 pub mod change;
 pub mod memory;
+pub mod readers;
 mod records;
 mod rows;
 mod schema;
+pub mod scope;
 pub mod sqlite;
 pub mod writer;
 
@@ -123,6 +125,14 @@ pub trait Store: Send {
         changes: &[Change],
         expected: Generation,
     ) -> Result<Generation, CommitError>;
+
+    /// From now on commits count together: they are on disk when [`Store::end`] returns, all of them or none.
+    fn begin(&mut self) {}
+
+    /// Ends what [`Store::begin`] began. After an error nothing of it was stored.
+    fn end(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// What changed after `since`, `most` generations at a time.
     fn changes_since(&mut self, since: Generation, most: usize) -> Result<Since, Failure>;

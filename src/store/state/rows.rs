@@ -138,6 +138,7 @@ pub fn token(row: &SqlRow<'_>) -> rusqlite::Result<Token> {
         read_only: row.get("read_only")?,
         created_at: row.get::<_, Column<_>>("created_at")?.0,
         expires_at: row.get::<_, Option<Column<_>>>("expires_at")?.map(|c| c.0),
+        scope: serde_json::from_str(row.get_ref("scope")?.as_str()?).map_err(|_| wrong())?,
     })
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::change::{AuditEntry, Change};
 use super::records;
@@ -38,6 +38,16 @@ const COMMON: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    group: Group,
+}
+
+/// Whether commits count together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Group {
+    None,
+    /// Since none came yet, no transaction was begun.
+    Empty,
+    Begun,
 }
 
 impl Sqlite {
@@ -53,6 +63,23 @@ impl Sqlite {
             }
             other => other,
         }
+    }
+
+    /// Beside the one that writes, in this process or none: sees what was committed, and writes nothing.
+    pub fn open_reader(path: &Path) -> Result<Sqlite, Failure> {
+        let open = || -> rusqlite::Result<Connection> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | COMMON;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "cell_size_check", true)?;
+            connection.pragma_update(None, "trusted_schema", false)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", -CACHE_KIB / 8)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(connection)
+        };
+        let connection = open().map_err(|e| failure(&e))?;
+        Ok(Sqlite { connection, group: Group::None })
     }
 
     /// Without the file that processes share, and so without locks: where nothing can be written, nobody else writes.
@@ -89,7 +116,7 @@ impl Sqlite {
         };
         set_up(&connection).map_err(|e| failure(&e))?;
         schema::prepare(&mut connection)?;
-        Ok(Sqlite { connection })
+        Ok(Sqlite { connection, group: Group::None })
     }
 
     /// Writes a whole and consistent copy to `path`, where nothing is yet.
@@ -172,8 +199,11 @@ impl Store for Sqlite {
     }
 
     fn load(&mut self) -> Result<Control, Failure> {
-        // One moment for all of it.
-        self.connection.execute_batch("BEGIN").map_err(|e| failure(&e))?;
+        // One moment for all of it; a group is one already.
+        let alone = self.connection.is_autocommit();
+        if alone {
+            self.connection.execute_batch("BEGIN").map_err(|e| failure(&e))?;
+        }
         let read = || -> Result<Control, Failure> {
             let accounts = "SELECT * FROM accounts WHERE NOT removed ORDER BY id";
             let zones = "SELECT * FROM zones WHERE NOT removed ORDER BY id";
@@ -188,7 +218,9 @@ impl Store for Sqlite {
             })
         };
         let control = read();
-        self.connection.execute_batch("ROLLBACK").map_err(|e| failure(&e))?;
+        if alone {
+            self.connection.execute_batch("ROLLBACK").map_err(|e| failure(&e))?;
+        }
         control
     }
 
@@ -290,22 +322,41 @@ impl Store for Sqlite {
         if current != expected.0 {
             return Err(CommitError::Conflict { current: Generation(current) });
         }
-        let behavior = rusqlite::TransactionBehavior::Immediate;
-        // Dropped without a commit, it is rolled back.
-        let transaction = self.connection.transaction_with_behavior(behavior).map_err(failed)?;
-        let next = Generation(current + 1);
-        for change in changes {
-            apply(&transaction, change, next)?;
+        match self.group {
+            Group::None | Group::Empty => {
+                self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+            }
+            Group::Begun => {}
         }
-        let sql = "UPDATE meta SET generation = ?1 WHERE generation = ?2";
-        let updated = transaction.execute(sql, [next.0 as i64, current as i64]).map_err(failed)?;
-        if updated != 1 {
-            // A tool beside us wrote in between; there is one writer, so this is as good as it gets.
-            return Err(CommitError::Conflict { current: Generation(current) });
+        if self.group == Group::Empty {
+            self.group = Group::Begun;
         }
-        forget(&transaction, next).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Ok(next)
+        // Without a group this is the transaction itself.
+        let alone = self.group == Group::None;
+        let made = self.make(changes, current, alone);
+        if made.is_err() && alone && !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK").map_err(failed)?;
+        }
+        made
+    }
+
+    fn begin(&mut self) {
+        self.group = Group::Empty;
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.group, Group::None) != Group::Begun {
+            return Ok(());
+        }
+        // Some errors end a transaction by themselves.
+        let ended = match self.connection.is_autocommit() {
+            true => return Err(Failure { trouble: Trouble::Other, detail: "rolled back".into() }),
+            false => self.connection.execute_batch("COMMIT"),
+        };
+        if ended.is_err() && !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK").map_err(|e| failure(&e))?;
+        }
+        ended.map_err(|e| failure(&e))
     }
 
     fn changes_since(&mut self, since: Generation, most: usize) -> Result<Since, Failure> {
@@ -323,8 +374,43 @@ impl Store for Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Makes changes within the transaction that is open: all of them or none.
+    fn make(
+        &mut self,
+        changes: &[Change],
+        current: u64,
+        alone: bool,
+    ) -> Result<Generation, CommitError> {
+        let failed = |error: rusqlite::Error| CommitError::Failed(failure(&error));
+        if self.connection.is_autocommit() {
+            // A failure before ended the whole group.
+            let detail = "what came before it failed".to_owned();
+            return Err(CommitError::Failed(Failure { trouble: Trouble::Other, detail }));
+        }
+        // Dropped without a commit, it is rolled back.
+        let savepoint = self.connection.savepoint().map_err(failed)?;
+        let next = Generation(current + 1);
+        for change in changes {
+            apply(&savepoint, change, next)?;
+        }
+        let sql = "UPDATE meta SET generation = ?1 WHERE generation = ?2";
+        let updated = savepoint.execute(sql, [next.0 as i64, current as i64]).map_err(failed)?;
+        if updated != 1 {
+            // A tool beside us wrote in between; there is one writer, so this is as good as it gets.
+            return Err(CommitError::Conflict { current: Generation(current) });
+        }
+        forget(&savepoint, next).map_err(failed)?;
+        savepoint.commit().map_err(failed)?;
+        if alone {
+            self.connection.execute_batch("COMMIT").map_err(failed)?;
+        }
+        Ok(next)
+    }
+}
+
 /// Forgets changes that are too old, now and then.
-fn forget(transaction: &Transaction<'_>, generation: Generation) -> rusqlite::Result<()> {
+fn forget(transaction: &Connection, generation: Generation) -> rusqlite::Result<()> {
     let Some(forgotten) = generation.0.checked_sub(KEPT).filter(|g| g % 1024 == 0) else {
         return Ok(());
     };
@@ -335,7 +421,7 @@ fn forget(transaction: &Transaction<'_>, generation: Generation) -> rusqlite::Re
 }
 
 fn apply(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     change: &Change,
     generation: Generation,
 ) -> Result<(), CommitError> {
@@ -382,8 +468,8 @@ fn apply(
                 expect_account(transaction, account)?;
             }
             transaction.execute(
-                "INSERT OR REPLACE INTO tokens (id, name, account, hash, read_only, created_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT OR REPLACE INTO tokens (id, name, account, hash, read_only, created_at, expires_at, scope)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     Column(token.id),
                     token.name,
@@ -391,7 +477,8 @@ fn apply(
                     token.hash,
                     token.read_only,
                     Column(token.created_at),
-                    token.expires_at.map(Column)
+                    token.expires_at.map(Column),
+                    serde_json::to_string(&token.scope).expect("scopes are plain data")
                 ],
             )
         }
@@ -407,7 +494,7 @@ fn apply(
 
 /// Changes of zones that live in the store.
 fn apply_stored(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     change: &Change,
     generation: Generation,
 ) -> Result<(), CommitError> {
@@ -421,7 +508,7 @@ fn apply_stored(
 }
 
 /// Changes that fit whatever is stored.
-fn apply_plain(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<usize> {
+fn apply_plain(transaction: &Connection, change: &Change) -> rusqlite::Result<usize> {
     match change {
         Change::HostnameRemoved(id) => {
             transaction.execute("DELETE FROM hostnames WHERE id = ?1", [Column(*id)])
@@ -471,11 +558,7 @@ fn duplicate(what: String) -> Result<(), CommitError> {
 }
 
 /// Remembers what was changed, for those who follow.
-fn note(
-    transaction: &Transaction<'_>,
-    change: &Change,
-    generation: Generation,
-) -> rusqlite::Result<()> {
+fn note(transaction: &Connection, change: &Change, generation: Generation) -> rusqlite::Result<()> {
     let Some(object) = change.object() else { return Ok(()) };
     let (kind, id) = rows::object_out(object);
     let sql = "INSERT INTO changes (generation, kind, object) VALUES (?1, ?2, ?3)";
@@ -483,24 +566,24 @@ fn note(
     Ok(())
 }
 
-fn end_withdrawal(t: &Transaction<'_>, hostname: &CustomHostname) -> rusqlite::Result<usize> {
+fn end_withdrawal(t: &Connection, hostname: &CustomHostname) -> rusqlite::Result<usize> {
     let mut delete = t.prepare_cached("DELETE FROM withdrawn WHERE hostname = ?1 AND zone = ?2")?;
     delete.execute(params![hostname.hostname.to_string(), Column(hostname.provider.zone)])
 }
 
 /// Whether the account or zone of that id was removed; `None`: there never was one.
-fn removed(t: &Transaction<'_>, table: &str, id: u32) -> Result<Option<bool>, CommitError> {
+fn removed(t: &Connection, table: &str, id: u32) -> Result<Option<bool>, CommitError> {
     let sql = format!("SELECT removed FROM {table} WHERE id = ?1");
     let removed =
         t.prepare_cached(&sql).and_then(|mut s| s.query_row([id], |r| r.get(0)).optional());
     removed.map_err(|e| failure(&e).into())
 }
 
-fn expect_zone(t: &Transaction<'_>, id: ZoneId) -> Result<(), CommitError> {
+fn expect_zone(t: &Connection, id: ZoneId) -> Result<(), CommitError> {
     there(removed(t, "zones", id.0)?, || format!("zone {id}"))
 }
 
-fn expect_account(t: &Transaction<'_>, id: AccountId) -> Result<(), CommitError> {
+fn expect_account(t: &Connection, id: AccountId) -> Result<(), CommitError> {
     there(removed(t, "accounts", id.0)?, || format!("account {id}"))
 }
 
@@ -513,7 +596,7 @@ fn there(removed: Option<bool>, what: impl FnOnce() -> String) -> Result<(), Com
 }
 
 fn put_account(
-    t: &Transaction<'_>,
+    t: &Connection,
     account: &super::change::Account,
     change: &Change,
     generation: Generation,
@@ -530,7 +613,7 @@ fn put_account(
 }
 
 fn put_zone(
-    t: &Transaction<'_>,
+    t: &Connection,
     zone: &super::change::Zone,
     change: &Change,
     generation: Generation,
@@ -551,14 +634,14 @@ fn put_zone(
     }
 }
 
-fn remove_account(t: &Transaction<'_>, id: AccountId) -> rusqlite::Result<usize> {
+fn remove_account(t: &Connection, id: AccountId) -> rusqlite::Result<usize> {
     remove_zones(t, "account = ?1", id.0)?;
     t.execute("DELETE FROM tokens WHERE account = ?1", [Column(id)])?;
     t.execute("UPDATE accounts SET removed = 1, settings = '{}' WHERE id = ?1", [Column(id)])
 }
 
 /// Removes the zones of which `which` holds, and all that is theirs.
-fn remove_zones(t: &Transaction<'_>, which: &str, id: u32) -> rusqlite::Result<usize> {
+fn remove_zones(t: &Connection, which: &str, id: u32) -> rusqlite::Result<usize> {
     for table in ["hostnames", "withdrawn", "fallbacks", "holds", "records", "contents"] {
         let sql = format!("DELETE FROM {table} WHERE zone IN (SELECT id FROM zones WHERE {which})");
         t.execute(&sql, [id])?;

@@ -1,0 +1,157 @@
+//! Floor 8: the HTTP API: a door for tenants, platforms and operators. It carries; what happens is decided below.
+//!
+//! Every request takes one way: connection (`server`), address and token (`auth`), body (`body`), handler. A handler
+//! finds what a request names only through [`Caller`], so that what belongs to others does not exist; it reads from
+//! the [`Directory`], the snapshot or a read-only connection to the database, and changes something only by a job in
+//! the publisher's thread ([`Api::change`]), which answers when the change is stored and published.
+
+mod auth;
+mod body;
+pub mod envelope;
+pub mod error;
+pub mod page;
+mod rate;
+pub mod server;
+mod stream;
+mod tls;
+mod tokens;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::TrySendError;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+
+pub use self::auth::{Account, Caller, Zone};
+use self::envelope::{Answer, Reply};
+use self::error::ApiError;
+use self::rate::Limiter;
+use crate::base::public_id::PublicIds;
+use crate::control::command::{Command, Handle, Job};
+use crate::control::directory::Directory;
+use crate::control::press::Published;
+use crate::control::world::{Now, World};
+use crate::store::state::readers::Readers;
+use crate::store::state::{Failure, Store};
+use crate::telemetry::counters::Counters;
+
+/// What all handlers share; cloning it copies a pointer.
+#[derive(Clone)]
+pub struct Api(Arc<Shared>);
+
+/// See [`Api`].
+pub struct Shared {
+    /// The way to the one writer.
+    pub publisher: Handle,
+    /// What questions are answered from.
+    pub published: Arc<Published>,
+    /// Who there is: accounts, zones, tokens.
+    pub directory: Arc<Directory>,
+    pub ids: PublicIds,
+    /// Connections to the database that only read.
+    pub readers: Readers,
+    /// What the doors count.
+    pub counters: Arc<Counters>,
+    limiter: Limiter,
+}
+
+/// What an [`Api`] is made of, but for what only the doors have.
+pub struct Inputs {
+    pub publisher: Handle,
+    pub published: Arc<Published>,
+    pub directory: Arc<Directory>,
+    pub ids: PublicIds,
+    pub readers: Readers,
+}
+
+/// Whom a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl std::ops::Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Pause before a full queue is tried again, and how often.
+const QUEUE_PAUSE: Duration = Duration::from_millis(2);
+const QUEUE_TRIES: usize = 1_000;
+
+impl Api {
+    pub fn new(inputs: Inputs, counters: Arc<Counters>) -> Api {
+        let Inputs { publisher, published, directory, ids, readers } = inputs;
+        let limiter = Limiter::default();
+        Api(Arc::new(Shared { publisher, published, directory, ids, readers, counters, limiter }))
+    }
+
+    /// Does something in the publisher's thread. Its answer comes when what it did is on disk and in the snapshot that
+    /// questions are answered from.
+    pub async fn change<T, F>(&self, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut World, Now) -> Result<T, ApiError> + Send + 'static,
+    {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let mut command = Command::Job(Job::new(work, move |done| {
+            // Who asked may have gone away.
+            let _ = tell.send(done);
+        }));
+        for _ in 0..QUEUE_TRIES {
+            match self.publisher.try_send(command) {
+                Ok(()) => {
+                    return match told.await {
+                        Ok(Ok(done)) => done,
+                        Ok(Err(failure)) => Err(ApiError::unavailable(&failure)),
+                        Err(_) => Err(ApiError::ending()),
+                    };
+                }
+                Err(TrySendError::Full(back)) => command = back,
+                Err(TrySendError::Disconnected(_)) => return Err(ApiError::ending()),
+            }
+            tokio::time::sleep(QUEUE_PAUSE).await;
+        }
+        Err(ApiError::busy())
+    }
+
+    /// Reads from the database, on a thread where that may take its time.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T, Failure> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || shared.readers.with(work)).await;
+        match read {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(failure)) => Err(ApiError::unavailable(&failure.to_string())),
+            Err(_) => Err(ApiError::internal()),
+        }
+    }
+}
+
+/// Everything that is answered. Each part brings its own routes.
+pub fn router(api: Api) -> Router {
+    let client = Router::new().merge(tokens::routes()).fallback(nothing);
+    let own = Router::new().fallback(nothing);
+    let with_token = Router::new()
+        .nest("/client/v4", client)
+        .nest("/api/v1", own)
+        // From the inside out: who asks is known before a body is read.
+        .layer(axum::middleware::from_fn(body::whole))
+        .layer(from_fn_with_state(api.clone(), auth::require));
+    with_token.fallback(nothing).with_state(api)
+}
+
+async fn nothing() -> Answer {
+    Err(ApiError::no_route())
+}
+
+/// For handlers that answer with one object.
+pub fn found(result: serde_json::Value) -> Answer {
+    Ok(Reply::of(result))
+}

@@ -1,0 +1,246 @@
+//! API tokens, the groups of jobs that share a commit, and what those who read beside the publisher see.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tracing::error;
+
+use super::{Now, World};
+use crate::base::id::AccountId;
+use crate::base::uuid::Uuid;
+use crate::control::command::TokenRequest;
+use crate::control::directory::{AccountRow, Directory, ZoneRow};
+use crate::control::registrar::Done;
+use crate::control::token;
+use crate::store::state::Store;
+use crate::store::state::change::{Account, AuditEntry, Change, Token};
+use crate::store::state::scope::{Scope, Verb};
+
+/// Octets a token's name may have.
+const NAME_MAX: usize = 120;
+
+/// A token that is to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewToken {
+    pub name: String,
+    /// `None`: an operator's.
+    pub account: Option<AccountId>,
+    pub read_only: bool,
+    pub expires_at: Option<crate::base::time::UnixTime>,
+    pub scope: Scope,
+}
+
+impl World {
+    /// From now on what is stored counts together.
+    pub fn begin_group(&mut self) {
+        if let Ok(open) = self.custom.usable() {
+            open.store().begin();
+        }
+    }
+
+    /// Puts on disk what was stored since [`World::begin_group`].
+    pub fn end_group(&mut self) -> Result<(), String> {
+        let Ok(open) = self.custom.usable() else { return Ok(()) };
+        let ended = open.store().end();
+        ended.map_err(|failure| {
+            error!(event = "commit-failed", %failure, "nothing of the last changes was stored: {failure}");
+            self.forget_unstored();
+            failure.to_string()
+        })
+    }
+
+    /// What was thought to be stored was not: everything that rests on the database is read anew.
+    fn forget_unstored(&mut self) {
+        self.grants_stale = true;
+        self.custom.read_again();
+    }
+
+    /// Tells whoever reads beside the publisher what changed.
+    pub(super) fn sync_directory(&mut self) {
+        let Some(directory) = self.directory.clone() else { return };
+        let whole = self.ownership.take_changed();
+        let is_news = self.custom.take_news() | std::mem::take(&mut self.accounts_stale);
+        if !is_news && whole.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        let accounts = if is_news { self.account_rows() } else { Vec::new() };
+        let tokens = match self.custom.usable() {
+            Ok(open) if is_news => open.control().tokens.clone(),
+            _ => Vec::new(),
+        };
+        let row = |apex: &crate::base::name::Name| {
+            let held = self.ownership.zone(apex.as_wire())?;
+            Some(ZoneRow { id: held.id, account: held.account, name: apex.to_string().into() })
+        };
+        directory.change(|rows| {
+            if is_news {
+                rows.set_accounts(accounts.into_iter());
+                rows.set_tokens(tokens.iter());
+            }
+            match &whole {
+                None => self.ownership.zones().filter_map(|(apex, _)| row(apex)).for_each(|zone| {
+                    rows.put_zone(zone);
+                }),
+                Some(changed) => {
+                    for apex in changed {
+                        let name = apex.to_string();
+                        let old: Vec<_> = rows.zones_named(&name).map(|zone| zone.id).collect();
+                        old.into_iter().for_each(|id| rows.remove_zone(id));
+                        row(apex).into_iter().for_each(|zone| rows.put_zone(zone));
+                    }
+                }
+            }
+        });
+    }
+
+    /// From now on somebody reads beside the publisher.
+    pub fn open_directory(&mut self) -> Arc<Directory> {
+        let directory = Arc::clone(self.directory.get_or_insert_default());
+        self.sync_directory();
+        directory
+    }
+
+    fn account_rows(&mut self) -> Vec<AccountRow> {
+        let stored: Vec<Account> = match self.custom.usable() {
+            Ok(open) => open.control().accounts.clone(),
+            Err(_) => Vec::new(),
+        };
+        let rows = self.ownership.accounts().map(|(name, id)| {
+            let stored = stored.iter().find(|a| a.id == id);
+            let title = self.settings.accounts.get(name).map_or("", |a| &a.name);
+            AccountRow {
+                id,
+                name: name.into(),
+                title: title.into(),
+                created_at: stored.map_or(Default::default(), |a| a.created_at),
+                settings: stored.map_or("{}", |a| &a.settings).into(),
+            }
+        });
+        rows.collect()
+    }
+
+    /// Answers a request of the command line.
+    pub fn token(&mut self, request: &TokenRequest, now: Now) -> Result<Value, String> {
+        match request {
+            TokenRequest::Create { account, name, read_only } => {
+                let account = match account {
+                    Some(name) => {
+                        let id = self.ownership.account(name);
+                        Some(id.ok_or_else(|| format!("there is no account {name}"))?)
+                    }
+                    None => None,
+                };
+                let new = NewToken {
+                    name: name.clone().unwrap_or_default(),
+                    account,
+                    read_only: *read_only,
+                    expires_at: None,
+                    scope: Scope::default(),
+                };
+                let (token, text) = self.create_token(new, "operator", now)?;
+                Ok(json!({ "token": text, "id": token.id.to_string() }))
+            }
+            TokenRequest::List => {
+                let tokens = self.custom.usable()?.control().tokens.clone();
+                Ok(tokens.iter().map(|token| self.shown_token(token, now)).collect())
+            }
+            TokenRequest::Revoke { id } => {
+                let id: Uuid = id.parse().map_err(|e| format!("`{id}` is no token's id: {e}"))?;
+                self.revoke_token(id, "operator", now)?;
+                Ok(json!({ "id": id.to_string() }))
+            }
+        }
+    }
+
+    /// Makes a token. Its text is known here and now, and never again.
+    pub fn create_token(
+        &mut self,
+        new: NewToken,
+        actor: &str,
+        now: Now,
+    ) -> Result<(Token, String), String> {
+        if new.name.len() > NAME_MAX {
+            return Err(format!("the name of a token has at most {NAME_MAX} octets"));
+        }
+        let mut random = [0; 36];
+        getrandom::fill(&mut random)
+            .map_err(|e| format!("the system gives nothing random: {e}"))?;
+        let (id, secret) = random.split_at(16);
+        let text = token::text(secret.try_into().expect("20 octets are left"));
+        let token = Token {
+            id: Uuid::from_random(id.try_into().expect("16 octets were split off")),
+            name: new.name,
+            account: new.account,
+            hash: token::hash(&text),
+            read_only: new.read_only,
+            created_at: now.unix,
+            expires_at: new.expires_at,
+            scope: new.scope,
+        };
+        let entry = self.token_entry(&token, "token.created", actor, now);
+        let mut changes = Vec::new();
+        if let Some(id) = token.account
+            && !self.custom.usable()?.control().accounts.iter().any(|a| a.id == id)
+        {
+            let name = self.account_name(id).to_owned();
+            let settings = "{}".to_owned();
+            changes.push(Change::Account(Account { id, name, created_at: now.unix, settings }));
+        }
+        changes.extend([Change::Token(token.clone()), Change::Audit(entry)]);
+        self.commit_state(&changes, actor, now)?;
+        Ok((token, text))
+    }
+
+    /// Ends a token: the next request with it is refused.
+    pub fn revoke_token(&mut self, id: Uuid, actor: &str, now: Now) -> Result<(), String> {
+        let tokens = &self.custom.usable()?.control().tokens;
+        let token = tokens.iter().find(|t| t.id == id).cloned();
+        let token = token.ok_or_else(|| format!("no token has the id {id}"))?;
+        let entry = self.token_entry(&token, "token.revoked", actor, now);
+        self.commit_state(&[Change::TokenRemoved(id), Change::Audit(entry)], actor, now)
+    }
+
+    fn token_entry(&self, token: &Token, action: &str, actor: &str, now: Now) -> AuditEntry {
+        AuditEntry {
+            at: now.unix,
+            actor: actor.to_owned(),
+            account: token.account,
+            action: format!("{action} {}", token.id),
+            evidence: token.name.clone(),
+            ..AuditEntry::default()
+        }
+    }
+
+    /// Stores changes that are no steps of hostnames.
+    pub fn commit_state(
+        &mut self,
+        changes: &[Change],
+        actor: &str,
+        now: Now,
+    ) -> Result<(), String> {
+        let committed = self.with_registrar(now, actor, |registrar, cx| {
+            registrar.commit(cx, changes)?;
+            Ok(Done::default())
+        });
+        committed.map(|_| ())
+    }
+
+    fn shown_token(&self, token: &Token, now: Now) -> Value {
+        let verbs: Vec<_> = match &token.scope.verbs {
+            Some(verbs) => verbs.iter().map(|v| v.word()).collect(),
+            None if token.read_only => vec![Verb::Read.word()],
+            None => Verb::ALL.iter().map(|v| v.word()).collect(),
+        };
+        let is_open = token.expires_at.is_none_or(|end| now.unix < end) && !token.scope.disabled;
+        json!({
+            "id": token.id.to_string(),
+            "name": token.name,
+            "account": token.account.map(|id| self.account_name(id).to_owned()),
+            "read_only": token.read_only,
+            "verbs": verbs,
+            "created_at": token.created_at.to_string(),
+            "expires_at": token.expires_at.map(|at| at.to_string()),
+            "status": if is_open { "active" } else { "expired" },
+        })
+    }
+}
