@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use bailiwick::base::limits::GROUP_MAX;
+use bailiwick::base::mem::HugePages;
 use bailiwick::base::time::UnixTime;
 use bailiwick::model::grant::GrantTable;
 use bailiwick::model::question::{Client, Transport};
@@ -19,6 +20,10 @@ use bailiwick::model::snapshot::Snapshot;
 use bailiwick::wire::{Group, Scratch, respond};
 
 use world::Kind;
+
+/// As the server has it: what is large lies in huge pages.
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
 
 /// Names of each kind in a zone; a prime, so that strides reach all of them.
 const HOSTS: usize = 200_003;

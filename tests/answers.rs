@@ -74,7 +74,7 @@ fn grant(snapshot: &mut Snapshot, hostname: &str, zone: u32, state: GrantState) 
     let wildcard = hostname.starts_with("*.");
     let hostname = name(hostname.trim_start_matches("*."));
     let hash = snapshot.key.name(hostname.as_wire());
-    snapshot.grants.put(hash, Grant { hostname, wildcard, zone: ZoneId(zone), state });
+    snapshot.grants.put(hash, &Grant { hostname, wildcard, zone: ZoneId(zone), state });
 }
 
 fn ask(snapshot: &Snapshot, owner: &str, rtype: &str) -> Reply {

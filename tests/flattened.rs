@@ -81,7 +81,7 @@ impl World {
         let hostname = name(hostname);
         let hash = self.0.key.name(hostname.as_wire());
         let (zone, state) = (ZoneId(zone), GrantState::Active);
-        self.0.grants.put(hash, Grant { hostname, wildcard: false, zone, state });
+        self.0.grants.put(hash, &Grant { hostname, wildcard: false, zone, state });
         self
     }
 

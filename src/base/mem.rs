@@ -251,6 +251,14 @@ impl Arena {
         Arena { open: None, apart: true }
     }
 
+    /// A block with a copy of `octets` at the beginning of a line, for what is looked up by its first octets.
+    pub fn place_lined(&mut self, octets: &[u8]) -> Block {
+        if let Some(open) = &mut self.open {
+            open.used = open.used.next_multiple_of(LINE).min(open.size);
+        }
+        self.place(octets)
+    }
+
     /// A block with a copy of `octets`.
     pub fn place(&mut self, octets: &[u8]) -> Block {
         let need = BLOCK_HEAD + octets.len();
@@ -372,6 +380,12 @@ fn map(size: usize) -> Option<NonNull<u8>> {
 }
 
 impl Block {
+    /// Asks for the head and what lies in one line with it. Reads nothing.
+    #[inline(always)]
+    pub fn prefetch_line(&self) {
+        prefetch_address(self.0.as_ptr().cast());
+    }
+
     /// Asks for the head and the first octets. Reads nothing.
     #[inline(always)]
     pub fn prefetch(&self) {

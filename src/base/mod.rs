@@ -8,6 +8,7 @@ pub mod name;
 pub mod name_buf;
 pub mod pages;
 pub mod public_id;
+pub mod records;
 pub mod rtype;
 pub mod share;
 pub mod time;

@@ -19,15 +19,60 @@ struct Slot<T> {
 }
 
 type Page<T> = Arc<[Option<Slot<T>>]>;
-type Middle<T> = Arc<[Page<T>]>;
+type Middle<P> = Arc<[P]>;
+
+/// Which page a hash belongs to: two arrays of pointers, shared by all copies.
+#[derive(Clone)]
+pub(super) struct Directory<P> {
+    /// Pages there are, as a power of two; the top bits of a hash choose the page.
+    pub bits: u32,
+    top: Arc<[Middle<P>]>,
+}
+
+impl<P: Clone> Directory<P> {
+    /// Of `1 << bits` pages, one after the other.
+    pub fn build(bits: u32, mut pages: impl Iterator<Item = P>) -> Directory<P> {
+        let mut middles: Vec<Middle<P>> = Vec::new();
+        loop {
+            let middle: Vec<P> = pages.by_ref().take(1 << MIDDLE_BITS).collect();
+            if middle.is_empty() {
+                return Directory { bits, top: middles.into() };
+            }
+            middles.push(middle.into());
+        }
+    }
+
+    /// The page of `hash`.
+    #[inline]
+    pub fn page(&self, hash: u64) -> &P {
+        let at = page_of(hash, self.bits);
+        &self.top[at >> MIDDLE_BITS][at & ((1 << MIDDLE_BITS) - 1)]
+    }
+
+    /// Asks for the memory that tells where the page of `hash` is.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        let at = page_of(hash, self.bits);
+        mem::prefetch(&self.top[at >> MIDDLE_BITS], at & ((1 << MIDDLE_BITS) - 1));
+    }
+
+    /// Puts another page in the place of that of `hash`.
+    pub fn set(&mut self, hash: u64, page: P) {
+        let at = page_of(hash, self.bits);
+        let middle = Arc::make_mut(&mut Arc::make_mut(&mut self.top)[at >> MIDDLE_BITS]);
+        middle[at & ((1 << MIDDLE_BITS) - 1)] = page;
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &P> {
+        self.top.iter().flat_map(|middle| middle.iter())
+    }
+}
 
 /// See the file's head.
 #[derive(Clone)]
 pub struct Pages<T> {
-    /// Pages there are, as a power of two; the top bits of a hash choose the page.
-    bits: u32,
     count: usize,
-    top: Arc<[Middle<T>]>,
+    pages: Directory<Page<T>>,
 }
 
 impl<T: Clone> Default for Pages<T> {
@@ -45,16 +90,8 @@ impl<T: Clone> Pages<T> {
         for (hash, item) in items {
             by_page[page_of(hash, bits)].push(Slot { hash, item });
         }
-        let mut middles: Vec<Middle<T>> = Vec::new();
-        let mut pages = by_page.into_iter().map(page_from);
-        loop {
-            let middle: Vec<Page<T>> = pages.by_ref().take(1 << MIDDLE_BITS).collect();
-            if middle.is_empty() {
-                break;
-            }
-            middles.push(middle.into());
-        }
-        Pages { bits, count, top: middles.into() }
+        let pages = Directory::build(bits, by_page.into_iter().map(page_from));
+        Pages { count, pages }
     }
 
     pub fn len(&self) -> usize {
@@ -68,8 +105,7 @@ impl<T: Clone> Pages<T> {
     /// The item with this hash of which `is` is true.
     #[inline]
     pub fn find(&self, hash: u64, mut is: impl FnMut(&T) -> bool) -> Option<&T> {
-        let at = page_of(hash, self.bits);
-        let page = &self.top[at >> MIDDLE_BITS][at & ((1 << MIDDLE_BITS) - 1)];
+        let page = self.pages.page(hash);
         let mask = page.len() - 1;
         let mut slot = hash as usize & mask;
         // A page is never full, so an empty slot ends the run.
@@ -85,15 +121,13 @@ impl<T: Clone> Pages<T> {
     /// Asks for the memory that tells where the page of `hash` is.
     #[inline]
     pub fn prefetch_page(&self, hash: u64) {
-        let at = page_of(hash, self.bits);
-        mem::prefetch(&self.top[at >> MIDDLE_BITS], at & ((1 << MIDDLE_BITS) - 1));
+        self.pages.prefetch(hash);
     }
 
     /// Asks for the memory in which an item of `hash` would be.
     #[inline]
     pub fn prefetch_slot(&self, hash: u64) {
-        let at = page_of(hash, self.bits);
-        let page = &self.top[at >> MIDDLE_BITS][at & ((1 << MIDDLE_BITS) - 1)];
+        let page = self.pages.page(hash);
         mem::prefetch(page, hash as usize & (page.len() - 1));
     }
 
@@ -106,10 +140,10 @@ impl<T: Clone> Pages<T> {
             Some(s) => s.item = item,
             None => slots.push(Slot { hash, item }),
         }
-        self.set_page(hash, slots);
+        self.pages.set(hash, page_from(slots));
         if !replaced {
             self.count += 1;
-            if page_bits(self.count) > self.bits {
+            if page_bits(self.count) > self.pages.bits {
                 *self = Pages::build(self.slots().map(|s| (s.hash, s.item.clone())).collect());
             }
         }
@@ -124,7 +158,7 @@ impl<T: Clone> Pages<T> {
         if slots.len() == before {
             return false;
         }
-        self.set_page(hash, slots);
+        self.pages.set(hash, page_from(slots));
         self.count -= 1;
         true
     }
@@ -135,19 +169,12 @@ impl<T: Clone> Pages<T> {
     }
 
     fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
-        self.top.iter().flat_map(|m| m.iter()).flat_map(|p| p.iter()).flatten()
+        self.pages.iter().flat_map(|p| p.iter()).flatten()
     }
 
     fn page_items(&self, hash: u64) -> Vec<Slot<T>> {
-        let at = page_of(hash, self.bits);
-        let page = &self.top[at >> MIDDLE_BITS][at & ((1 << MIDDLE_BITS) - 1)];
+        let page = self.pages.page(hash);
         page.iter().flatten().cloned().collect()
-    }
-
-    fn set_page(&mut self, hash: u64, slots: Vec<Slot<T>>) {
-        let at = page_of(hash, self.bits);
-        let middle = Arc::make_mut(&mut Arc::make_mut(&mut self.top)[at >> MIDDLE_BITS]);
-        middle[at & ((1 << MIDDLE_BITS) - 1)] = page_from(slots);
     }
 }
 
@@ -155,8 +182,9 @@ fn page_bits(count: usize) -> u32 {
     (count / PAGE_LOAD).next_power_of_two().trailing_zeros()
 }
 
+/// Number of the page of `hash` among `1 << bits`.
 #[inline]
-fn page_of(hash: u64, bits: u32) -> usize {
+pub(super) fn page_of(hash: u64, bits: u32) -> usize {
     // `>> 64` is not defined, so one page takes the short way.
     if bits == 0 { 0 } else { (hash >> (64 - bits)) as usize }
 }

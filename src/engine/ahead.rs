@@ -57,6 +57,11 @@ pub fn look<'s, 'n>(
             && let Some(target) = names.make_ready(name, set, &zone.data, &snapshot.key)
         {
             let inside = target.ends_in(zone.apex());
+            if !inside {
+                // The way is longest to a grant: it begins before the next name is made.
+                snapshot.grants.prefetch_page(name.hash_value());
+                snapshot.catalog.prefetch_page(target);
+            }
             edges.push(Edge { name, target, zone: inside.then_some(zone), inside });
         }
     }
@@ -84,10 +89,6 @@ fn follow<'s>(snapshot: &'s Snapshot, edges: &mut Edges<'s, '_>) {
     let leaving = |edges: &Edges<'s, '_>, each: &dyn Fn(&Edge<'s, '_>)| {
         edges.iter().filter(|e| !e.inside).for_each(each);
     };
-    leaving(edges, &|e| {
-        snapshot.grants.prefetch_page(e.name.hash_value());
-        snapshot.catalog.prefetch_page(e.target);
-    });
     leaving(edges, &|e| {
         snapshot.grants.prefetch_slot(e.name.hash_value());
         snapshot.catalog.prefetch_slot(e.target);

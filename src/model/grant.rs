@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::id::{AccountId, ZoneId};
-use crate::base::mem;
 use crate::base::name::Name;
-use crate::base::pages::Pages;
+use crate::base::records::Records;
 use crate::base::time::UnixTime;
 
 /// What a custom hostname says about edges from its name.
@@ -31,19 +30,28 @@ pub struct Grant {
 }
 
 /// All grants by hostname. Cloning shares them.
+///
+/// As octets a grant is its zone, its state with the bit of a wildcard, for a withdrawn one the time, then its name.
 #[derive(Clone, Default)]
 pub struct GrantTable {
-    grants: Pages<Grant>,
+    grants: Records,
     /// Bit k: a wildcard grant sits at a name with k labels. Bits stay when a grant goes: they only save look-ups.
     wildcard_depths: u128,
 }
+
+const AT_STATE: usize = 4;
+const AT_REST: usize = 5;
+const ACTIVE: u8 = 0;
+const BLOCKED: u8 = 1;
+const WITHDRAWN: u8 = 2;
+const WILDCARD: u8 = 4;
 
 impl GrantTable {
     /// A table of all grants, each with the hash of its hostname.
     pub fn build(grants: Vec<(u64, Grant)>) -> GrantTable {
         let wildcards = grants.iter().filter(|(_, g)| g.wildcard);
         let wildcard_depths = wildcards.fold(0, |m, (_, g)| m | 1 << g.hostname.label_count());
-        GrantTable { grants: Pages::build(grants), wildcard_depths }
+        GrantTable { grants: Records::build(grants, write), wildcard_depths }
     }
 
     pub fn len(&self) -> usize {
@@ -54,8 +62,8 @@ impl GrantTable {
         self.grants.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Grant> {
-        self.grants.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Grant> {
+        self.grants.iter().map(|(_, octets)| read(octets))
     }
 
     /// Bit k: a wildcard grant may sit at a name with k labels.
@@ -63,11 +71,17 @@ impl GrantTable {
         self.wildcard_depths
     }
 
-    /// The grant of `hostname` (lower-cased wire form, `hash` is its hash) into `zone`.
-    pub fn find(&self, hash: u64, hostname: &[u8], wildcard: bool, zone: ZoneId) -> Option<&Grant> {
-        self.grants.find(hash, |g| {
-            g.zone == zone && g.wildcard == wildcard && g.hostname.as_wire() == hostname
-        })
+    /// State of the grant of `hostname` (lower-cased wire form, `hash` is its hash) into `zone`.
+    #[inline]
+    pub fn find(
+        &self,
+        hash: u64,
+        hostname: &[u8],
+        wildcard: bool,
+        zone: ZoneId,
+    ) -> Option<GrantState> {
+        let found = self.grants.find(hash, |octets| is(octets, hostname, wildcard, zone));
+        found.map(|octets| split(octets).0)
     }
 
     /// Asks for what [`GrantTable::prefetch_slot`] reads.
@@ -79,31 +93,77 @@ impl GrantTable {
     /// Asks for what [`GrantTable::prefetch_hostname`] reads.
     #[inline]
     pub fn prefetch_slot(&self, hash: u64) {
-        self.grants.prefetch_slot(hash);
+        self.grants.prefetch_tags(hash);
     }
 
     /// Asks for the name that [`GrantTable::find`] compares.
     #[inline]
     pub fn prefetch_hostname(&self, hash: u64) {
-        if let Some(grant) = self.grants.find(hash, |_| true) {
-            mem::prefetch(grant.hostname.as_wire(), 0);
-        }
+        self.grants.prefetch_record(hash);
     }
 
     /// Adds a grant or replaces the one of the same hostname into the same zone.
-    pub fn put(&mut self, hash: u64, grant: Grant) {
+    pub fn put(&mut self, hash: u64, grant: &Grant) {
         if grant.wildcard {
             self.wildcard_depths |= 1 << grant.hostname.label_count();
         }
-        let (name, wildcard, zone) = (grant.hostname.clone(), grant.wildcard, grant.zone);
-        self.grants
-            .put(hash, grant, |g| g.zone == zone && g.wildcard == wildcard && g.hostname == name);
+        let mut octets = Vec::new();
+        write(grant, &mut octets);
+        let Grant { hostname, wildcard, zone, .. } = grant;
+        self.grants.put(hash, &octets, |old| is(old, hostname.as_wire(), *wildcard, *zone));
     }
 
     /// Takes out a grant. Returns whether there was one.
     pub fn remove(&mut self, hash: u64, hostname: &Name, wildcard: bool, zone: ZoneId) -> bool {
-        self.grants
-            .take(hash, |g| g.zone == zone && g.wildcard == wildcard && &g.hostname == hostname)
+        self.grants.take(hash, |octets| is(octets, hostname.as_wire(), wildcard, zone))
+    }
+}
+
+/// Appends a grant as octets.
+fn write(grant: &Grant, to: &mut Vec<u8>) {
+    to.extend_from_slice(&grant.zone.0.to_le_bytes());
+    let wildcard = if grant.wildcard { WILDCARD } else { 0 };
+    match grant.state {
+        GrantState::Active => to.push(ACTIVE | wildcard),
+        GrantState::Blocked => to.push(BLOCKED | wildcard),
+        GrantState::Withdrawn(at) => {
+            to.push(WITHDRAWN | wildcard);
+            to.extend_from_slice(&at.0.to_le_bytes());
+        }
+    }
+    to.extend_from_slice(grant.hostname.as_wire());
+}
+
+/// State and hostname of such octets.
+#[inline]
+fn split(octets: &[u8]) -> (GrantState, &[u8]) {
+    let rest = &octets[AT_REST..];
+    match octets[AT_STATE] & !WILDCARD {
+        ACTIVE => (GrantState::Active, rest),
+        BLOCKED => (GrantState::Blocked, rest),
+        _ => {
+            let (at, rest) = rest.split_at(8);
+            let at = u64::from_le_bytes(at.try_into().expect("eight octets"));
+            (GrantState::Withdrawn(UnixTime(at)), rest)
+        }
+    }
+}
+
+#[inline]
+fn is(octets: &[u8], hostname: &[u8], wildcard: bool, zone: ZoneId) -> bool {
+    octets[..AT_STATE] == zone.0.to_le_bytes()
+        && (octets[AT_STATE] & WILDCARD != 0) == wildcard
+        && split(octets).1 == hostname
+}
+
+fn read(octets: &[u8]) -> Grant {
+    let (state, hostname) = split(octets);
+    let zone = octets[..AT_STATE].try_into().expect("four octets");
+    Grant {
+        hostname: Name::from_wire(hostname).expect("written from a name"),
+        wildcard: octets[AT_STATE] & WILDCARD != 0,
+        zone: ZoneId(u32::from_le_bytes(zone)),
+        state,
     }
 }
 

@@ -283,29 +283,42 @@ impl ZoneData {
     /// Asks for the node of a name with this hash, or for the SOA if there is none. Reads header and index.
     #[inline]
     pub fn prefetch_node(&self, hash: u64) {
-        let entry = self.index_entry(hash);
-        let known = self.is_ready() && self.u32_at(entry) == (hash >> 32) as u32;
-        let at = self.u32_at(if known { entry + 4 } else { AT_SOA }) as usize;
-        mem::prefetch(&self.0, at);
-        mem::prefetch(&self.0, at + 64);
+        if self.is_ready() {
+            let at = self.likely_node(hash).unwrap_or(self.u32_at(AT_SOA) as usize);
+            mem::prefetch(&self.0, at);
+            mem::prefetch(&self.0, at + 64);
+        }
     }
 
-    /// The CNAME or alias of a name with this hash, as far as the first look tells. Reads header, index and node.
+    /// The CNAME or alias of a name with this hash, unless two names have one tag. Reads header, index and node.
     #[inline]
     pub fn likely_link(&self, hash: u64) -> Option<RrSet<'_>> {
         if !self.is_ready() {
             return None;
         }
-        let entry = self.index_entry(hash);
-        let at = self.u32_at(entry + 4) as usize;
-        if at == 0 || self.u32_at(entry) != (hash >> 32) as u32 {
-            return None;
-        }
-        let node = Node { zone: self, at };
+        let node = Node { zone: self, at: self.likely_node(hash)? };
         if !node.flags().has(NodeFlags::REDIRECTS) {
             return None;
         }
         node.rrsets().find(|set| matches!(set.rtype, rtype::CNAME | rtype::ALIAS))
+    }
+
+    /// Where the first node with the tag of this hash is. The zone is ready. Does not stop at the first slot: of a
+    /// full index a third of the names lie behind theirs, most in the same line.
+    #[inline]
+    fn likely_node(&self, hash: u64) -> Option<usize> {
+        let index = self.u32_at(AT_INDEX) as usize;
+        let mask = self.u32_at(AT_MASK) as usize;
+        let tag = (hash >> 32) as u32;
+        let mut slot = hash as usize & mask;
+        loop {
+            let entry = index + slot * 8;
+            let at = self.u32_at(entry + 4) as usize;
+            if at == 0 || self.u32_at(entry) == tag {
+                return (at != 0).then_some(at);
+            }
+            slot = (slot + 1) & mask;
+        }
     }
 
     #[inline]

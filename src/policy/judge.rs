@@ -92,7 +92,7 @@ fn matching(
     now: UnixTime,
 ) -> Match {
     let exact = grants.table.find(name.hash_value(), name.wire(), false, zone);
-    let mut best = exact.map_or(Match::None, |g| state(g.state, now));
+    let mut best = exact.map_or(Match::None, |granted| state(granted, now));
     if matches!(best, Match::Active(_) | Match::Blocked) {
         return best;
     }
@@ -103,13 +103,13 @@ fn matching(
         let k = 127 - left.leading_zeros() as usize;
         left &= !(1 << k);
         let found = grants.table.find(name.suffix_hash(k), name.suffix(k), true, zone);
-        let Some(grant) = found else { continue };
+        let Some(granted) = found else { continue };
         // It stops at a zone of another account: name and `x` must have one owner.
         let base = grants.catalog.zone_for_suffix(name, k);
         if base.is_none_or(|z| z.account != name_zone.account) {
             continue;
         }
-        match state(grant.state, now) {
+        match state(granted, now) {
             Match::Active(_) => return Match::Active(Some(k as u8)),
             Match::None => {}
             other if best == Match::None => best = other,
@@ -129,7 +129,7 @@ fn below(
 ) -> Match {
     let owner = name.suffix(owner_labels);
     let found = grants.table.find(name.suffix_hash(owner_labels), owner, true, zone);
-    match found.map_or(Match::None, |g| state(g.state, now)) {
+    match found.map_or(Match::None, |granted| state(granted, now)) {
         Match::Active(_) => Match::Active(Some(owner_labels as u8)),
         other => other,
     }

@@ -273,12 +273,12 @@ impl World {
             let hash = keys.names.name(hostname.base.as_wire());
             let table = &mut next.change().grants;
             let old = table.find(hash, hostname.base.as_wire(), hostname.wildcard, *zone);
-            match (grant, old.map(|g| g.state)) {
-                (Some(grant), _) => table.put(hash, grant),
+            match (grant, old) {
+                (Some(grant), _) => table.put(hash, &grant),
                 (None, Some(GrantState::Active)) => {
                     let state = GrantState::Withdrawn(now.unix);
                     let Hostname { base, wildcard } = hostname.clone();
-                    table.put(hash, Grant { hostname: base, wildcard, zone: *zone, state });
+                    table.put(hash, &Grant { hostname: base, wildcard, zone: *zone, state });
                 }
                 (None, Some(GrantState::Blocked)) => {
                     table.remove(hash, &hostname.base, hostname.wildcard, *zone);
