@@ -7,9 +7,12 @@
 //! 4. SIGTERM and SIGINT end it, SIGHUP reads config and zones again.
 //! 5. What was asked is answered, the doors close, and then the publisher ends.
 
+pub mod page;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::TrySendError;
 use std::thread::{self, JoinHandle};
@@ -64,6 +67,8 @@ pub struct World {
     pub outside: Option<Outside>,
     /// The HTTP API, which opens behind the doors.
     pub api: Option<api::server::Ready>,
+    /// Where the block page will be served.
+    pub page: Option<TcpListener>,
     /// They end after `Command::Stop`.
     pub threads: Vec<JoinHandle<()>>,
     /// How the command line asks; closed before the publisher ends.
@@ -75,11 +80,16 @@ pub struct World {
 pub struct Told {
     pub server: settings::Server,
     pub flatten: settings::Flatten,
+    pub block_page: settings::BlockPage,
 }
 
 impl Told {
     pub fn of(settings: &settings::Settings) -> Told {
-        Told { server: settings.server.clone(), flatten: settings.flatten.clone() }
+        Told {
+            server: settings.server.clone(),
+            flatten: settings.flatten.clone(),
+            block_page: settings.block_page,
+        }
     }
 }
 
@@ -193,6 +203,7 @@ where
     let room = room(&world, &counters).map_err(DaemonError::Thread)?;
     let published = Arc::clone(&world.published);
     let answers = Answers { published, counters: Arc::clone(&counters), room: room.clone() };
+    let page = page::open(&mut world);
     let doors = open(bound, server, answers)?;
     let api = world.api.take().map(|api| api.open(Arc::clone(&counters))).transpose();
     let api = api.map_err(DaemonError::Thread)?;
@@ -210,7 +221,7 @@ where
                 Wish::Reload => world.reload(),
             },
             Ok(()) = world.settings.changed() => {
-                let Told { server, flatten } = world.settings.borrow_and_update().clone();
+                let Told { server, flatten, .. } = world.settings.borrow_and_update().clone();
                 doors.set_tcp_limits(tcp_limits(&server));
                 doors.set_nap(server.nap_us);
                 if let (Some(room), Some(outside)) = (&room, &world.outside) {
@@ -226,6 +237,7 @@ where
         room.drain();
     }
     doors.close();
+    drop(page);
     drop(room);
     if let Some(outside) = world.outside.take() {
         outside.end().await;
@@ -403,6 +415,7 @@ mod tests {
             settings: watched,
             outside: None,
             api: None,
+            page: None,
             threads: vec![publishing],
             control: None,
         }

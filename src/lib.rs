@@ -13,6 +13,7 @@ pub mod explain;
 pub mod hostname;
 pub mod model;
 pub mod outside;
+pub mod page;
 pub mod policy;
 pub mod rdata;
 pub mod records;

@@ -13,6 +13,8 @@ const BAILIWICK: &str = env!("CARGO_BIN_EXE_bailiwick");
 const ANYTHING: &str = "…";
 /// The port of the sample config, which another server may hold during tests.
 const PORT: &str = "5300";
+/// Likewise of its block page.
+const PAGE: &str = "127.0.0.1:8054";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,14 +50,15 @@ struct Server {
     child: Child,
     data: TempDir,
     port: String,
+    page: String,
 }
 
 impl Server {
     fn start() -> Server {
         let data = tempfile::tempdir().unwrap();
         let config = data.path().join("config.toml");
-        fs::write(&config, document("config.toml").replace("127.0.0.1:8053", "127.0.0.1:0"))
-            .unwrap();
+        let sample = document("config.toml").replace("127.0.0.1:8053", "127.0.0.1:0");
+        fs::write(&config, sample.replace(PAGE, "127.0.0.1:0")).unwrap();
         let mut child = Command::new(BAILIWICK)
             .args([
                 "serve",
@@ -73,18 +76,20 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut port = None;
+        let (mut port, mut page) = (None, None);
         let log = BufReader::new(child.stderr.take().unwrap());
         for line in log.lines().map_while(Result::ok) {
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
             if let Some(address) = line["address"].as_str().filter(|_| line["transport"] == "udp") {
                 port = address.rsplit(':').next().map(str::to_owned);
             }
+            page = line["page"].as_str().map(str::to_owned).or(page);
             if line["message"] == "ready" {
                 break;
             }
         }
-        Server { child, data, port: port.expect("the log tells the port") }
+        let (port, page) = (port.expect("the log tells the port"), page.expect("and the page"));
+        Server { child, data, port, page }
     }
 
     /// Runs a command of the README against this server. Returns what it prints to stdout.
@@ -94,7 +99,8 @@ impl Server {
             other => Command::new(other),
         };
         for word in &command[1..] {
-            run.arg(if word == PORT { &self.port } else { word });
+            let word = if word == PORT { &self.port } else { word };
+            run.arg(word.replace(PAGE, &self.page));
         }
         if command[0] == "bailiwick" {
             run.arg("--data").arg(self.data.path());
@@ -172,6 +178,12 @@ fn what_the_readme_shows_of_dig_is_real() {
 }
 
 #[test]
+#[ignore = "needs curl"]
+fn what_the_readme_shows_of_curl_is_real() {
+    Server::start().compare("curl", 1);
+}
+
+#[test]
 fn every_config_key_has_a_row() {
     let readme = document("README.md");
     let mut table = "";
@@ -195,6 +207,7 @@ fn every_config_key_has_a_row() {
             "log" => "| **`[log]`**",
             "flatten" => "| **`[flatten]`**",
             "api" => "| **`[api]`**",
+            "block_page" => "| **`[block_page]`**",
             "accounts" => "| **`[accounts.NAME]`**",
             "zones" => "| **`[zones.\"APEX\"]`**",
             "grants" => "| **`[[grants]]`**",

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Each module with its floor: it may use only modules of lower floors.
-const FLOORS: [(&str, u8); 22] = [
+const FLOORS: [(&str, u8); 23] = [
     ("base", 0),
     ("rdata", 1),
     ("model", 2),
@@ -26,6 +26,7 @@ const FLOORS: [(&str, u8); 22] = [
     ("outside", 7),
     ("transport", 8),
     ("api", 8),
+    ("page", 8),
     ("beside", 8),
     ("daemon", 9),
     ("check", 9),

@@ -160,3 +160,16 @@ pub const RECORDS_MAX: usize = 1_000_000;
 pub const TEXTS_MAX: usize = 8_192;
 /// Changes that one batch may ask for.
 pub const BATCH_MAX: usize = 3_500;
+/// Connections to the block page at once, in all and of one client: browsers open six.
+pub const PAGE_CONNECTIONS: usize = 512;
+pub const PAGE_PER_CLIENT: usize = 32;
+/// Octets and fields of a request of the page: browsers with many cookies send some 8 KiB.
+pub const PAGE_REQUEST_OCTETS: usize = 32 << 10;
+pub const PAGE_HEADERS: usize = 100;
+/// Seconds in which the fields of a request have to be there, and in which a connection ends.
+pub const PAGE_HEADER_SECS: u64 = 5;
+pub const PAGE_SECS: u64 = 15;
+/// Octets of a body that are read and thrown away.
+pub const PAGE_DRAIN_OCTETS: u64 = 1 << 20;
+/// Milliseconds that the page waits for what has to be asked outside.
+pub const PAGE_WAIT_MS: u64 = 2_000;

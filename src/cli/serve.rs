@@ -43,7 +43,8 @@ pub fn serve(over: &Over) -> Result<ExitCode, Box<dyn Error>> {
     let origin = Origin { config: over.config.clone(), overrides };
     let server = settings.server.clone();
     let api = api::server::bind(&settings.api);
-    daemon::run(&server, move || load(settings, origin, api))?;
+    let page = settings.block_page.listen.and_then(daemon::page::bind);
+    daemon::run(&server, move || Ok(World { page, ..load(settings, origin, api)? }))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,6 +84,7 @@ fn load(
     Ok(World {
         published: publisher.published(),
         api,
+        page: None,
         publisher: publisher.handle,
         settings: told,
         outside: Some(outside),

@@ -123,6 +123,7 @@ impl<'t> Reader<'t> {
                 "log" => self.log(&item, &mut settings.log),
                 "flatten" => self.flatten(&item, &mut settings.flatten),
                 "api" => self.api(&item, &mut settings.api),
+                "block_page" => self.block_page(&item, &mut settings.block_page),
                 "accounts" => settings.accounts = self.accounts(&item),
                 "zones" => settings.zones = self.zones(&item),
                 "grants" => settings.grants = self.grants(&item),

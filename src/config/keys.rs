@@ -11,8 +11,19 @@ pub struct Keys {
 
 pub const TOP: Keys = Keys {
     table: "the config",
-    known: &["server", "policy", "hold", "log", "flatten", "api", "accounts", "zones", "grants"],
-    later: &["block_page", "hostnames"],
+    known: &[
+        "server",
+        "policy",
+        "hold",
+        "log",
+        "flatten",
+        "api",
+        "block_page",
+        "accounts",
+        "zones",
+        "grants",
+    ],
+    later: &["hostnames"],
 };
 
 pub const SERVER: Keys = Keys {
@@ -64,6 +75,9 @@ pub const FLATTEN: Keys = Keys {
 pub const API: Keys =
     Keys { table: "[api]", known: &["listen", "tls_cert", "tls_key"], later: &["deny_violations"] };
 
+pub const BLOCK_PAGE: Keys =
+    Keys { table: "[block_page]", known: &["listen", "status"], later: &[] };
+
 pub const ACCOUNT: Keys = Keys {
     table: "[accounts.NAME]",
     known: &["name", "trusts", "on_violation"],
@@ -78,8 +92,8 @@ pub const ZONE: Keys = Keys {
 
 pub const GRANT: Keys = Keys { table: "[[grants]]", known: &["hostname", "zone"], later: &[] };
 
-pub const ALL: [&Keys; 10] =
-    [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &API, &ACCOUNT, &ZONE, &GRANT];
+pub const ALL: [&Keys; 11] =
+    [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &API, &BLOCK_PAGE, &ACCOUNT, &ZONE, &GRANT];
 
 impl Keys {
     /// Advice for a key this table does not have: a key spelt nearly so, or the table where such a key belongs.

@@ -6,6 +6,7 @@ pub mod file;
 pub mod finding;
 mod flatten;
 mod keys;
+mod page;
 mod server;
 pub mod settings;
 pub mod standing;

@@ -51,6 +51,7 @@ pub struct Settings {
     pub log: Log,
     pub flatten: Flatten,
     pub api: Api,
+    pub block_page: BlockPage,
     pub accounts: BTreeMap<AccountName, Account>,
     pub zones: BTreeMap<Name, Zone>,
     /// In the order of the file.
@@ -153,6 +154,15 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// `[block_page]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockPage {
+    /// `None`: no page is served.
+    pub listen: Option<SocketAddr>,
+    /// HTTP status of a denied name.
+    pub status: u16,
+}
+
 /// `[log]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Log {
@@ -220,6 +230,7 @@ impl Default for Settings {
             log: Log::default(),
             flatten: Flatten::default(),
             api: Api::default(),
+            block_page: BlockPage::default(),
             accounts: BTreeMap::new(),
             zones: BTreeMap::new(),
             grants: Vec::new(),
@@ -260,6 +271,12 @@ impl Default for Flatten {
             allow_special: false,
             rotate: false,
         }
+    }
+}
+
+impl Default for BlockPage {
+    fn default() -> BlockPage {
+        BlockPage { listen: None, status: 409 }
     }
 }
 
@@ -316,6 +333,7 @@ impl Settings {
             ("server.user", a.user != b.user),
             ("log.format", self.log != new.log),
             ("api", self.api != new.api),
+            ("block_page.listen", self.block_page.listen != new.block_page.listen),
         ]
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))

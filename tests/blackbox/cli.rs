@@ -197,7 +197,8 @@ fn wrong_configs_are_errors() {
         ("user = \"no-such-user-here\"", ""),
         // Features that do not exist yet say so instead of doing nothing.
         ("", "[api]\ntls_key = \"key.pem\"\n"),
-        ("", "[block_page]\nlisten = \"127.0.0.1:8080\"\n"),
+        ("", "[block_page]\nlisten = \"localhost:8080\"\n"),
+        ("", "[block_page]\nstatus = 200\n"),
         ("", "[zones.\"a.test\"]\ntype = \"partial\"\n"),
         ("nap_us = 1001", ""),
         ("nameservers = [\"ns1.example\"]", ""),

@@ -12,6 +12,8 @@ mod hostnames;
 mod malformed;
 mod matrix;
 mod outside;
+mod page;
+mod page_browser;
 mod policy_oracle;
 mod reload;
 mod resolvers;
