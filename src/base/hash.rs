@@ -68,6 +68,13 @@ impl HashKey {
 
     /// Hash of a whole lower-cased wire name.
     pub fn name(&self, wire: &[u8]) -> u64 {
+        let mut whole = self.root();
+        self.suffixes(wire, |hash| whole = hash);
+        whole
+    }
+
+    /// Tells the hash of every suffix of a lower-cased wire name: the root first, the whole name last.
+    pub fn suffixes(&self, wire: &[u8], mut each: impl FnMut(u64)) {
         let mut starts = [0u8; LABELS_MAX + 1];
         let mut count = 0;
         for (at, _) in name::labels(wire) {
@@ -75,11 +82,12 @@ impl HashKey {
             count += 1;
         }
         let mut h = self.root();
+        each(h);
         for &at in starts[..count].iter().rev() {
             let at = usize::from(at);
             h = self.push(h, &wire[at + 1..at + 1 + usize::from(wire[at])]);
+            each(h);
         }
-        h
     }
 }
 
@@ -109,6 +117,32 @@ impl BuildHasher for Keyed {
 
     fn build_hasher(&self) -> KeyedHasher {
         KeyedHasher { key: self.0, state: self.0.root() }
+    }
+}
+
+/// Makes hashers for maps whose keys are hashes of names already, under a key that nobody knows.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Hashed(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Hashed;
+
+    fn build_hasher(&self) -> Hashed {
+        Hashed(0)
+    }
+}
+
+impl Hasher for Hashed {
+    fn write(&mut self, octets: &[u8]) {
+        octets.iter().for_each(|&octet| self.0 = self.0.rotate_left(8) ^ u64::from(octet));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -86,7 +86,10 @@ impl<T: Clone> Pages<T> {
     pub fn build(items: Vec<(u64, T)>) -> Pages<T> {
         let count = items.len();
         let bits = page_bits(count);
-        let mut by_page: Vec<Vec<Slot<T>>> = (0..1usize << bits).map(|_| Vec::new()).collect();
+        let mut counts = vec![0u32; 1 << bits];
+        items.iter().for_each(|(hash, _)| counts[page_of(*hash, bits)] += 1);
+        let mut by_page: Vec<Vec<Slot<T>>> =
+            counts.into_iter().map(|count| Vec::with_capacity(count as usize)).collect();
         for (hash, item) in items {
             by_page[page_of(hash, bits)].push(Slot { hash, item });
         }

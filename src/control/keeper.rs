@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::store::zones::{Change, Kept, Zones};
 
@@ -116,7 +116,7 @@ impl Disk {
                 let _ = answer.send(result.clone());
             }
             if more == More::Never {
-                return;
+                return self.end();
             }
         }
     }
@@ -147,6 +147,15 @@ impl Disk {
             next = receiver.recv_timeout(left);
         }
         More::Later
+    }
+
+    /// Nothing comes any more: what a start would find out by reading the log is left for it.
+    fn end(&mut self) {
+        if self.waiting.is_empty()
+            && let Err(error) = self.zones.copy_index()
+        {
+            warn!(event = "index-failed", %error, "cannot write zones.index: the next start reads zones.log");
+        }
     }
 
     fn wait(&mut self, change: Change) {

@@ -5,8 +5,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use arrayvec::ArrayVec;
 use psl::{Psl, Type};
 
+use crate::base::limits::LABELS_MAX;
 use crate::base::name;
 
 /// A Public Suffix List.
@@ -47,7 +49,7 @@ impl Suffixes {
 
     /// Whether a rule of the list names exactly this name (lower-cased wire form).
     pub fn contains(&self, wire: &[u8]) -> bool {
-        let labels: Vec<&[u8]> = name::labels(wire).map(|(_, label)| label).collect();
+        let labels: ArrayVec<&[u8], LABELS_MAX> = name::labels(wire).map(|(_, l)| l).collect();
         let reversed = labels.iter().rev().copied();
         let info = match self {
             Suffixes::BuiltIn => psl::List.find(reversed),

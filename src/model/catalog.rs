@@ -1,6 +1,8 @@
 //! All zones served here, found by the longest apex that encloses a name. (Not a "catalog zone" of RFC 9432.)
 
-use crate::base::hash::HashKey;
+use std::collections::HashMap;
+
+use crate::base::hash::{HashKey, Hashed};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::{self, Name};
 use crate::base::name_buf::NameBuf;
@@ -191,24 +193,26 @@ impl Catalog {
     /// A catalog of all `zones`; apexes differ.
     pub fn build(key: HashKey, zones: Vec<Zone>) -> Catalog {
         let mut catalog = Catalog::new(key);
-        let mut beneath = std::collections::HashMap::new();
-        let mut beneath_own = std::collections::HashMap::new();
-        for z in &zones {
-            catalog.count_depth(z.apex(), true);
-            let mut above = name::parent(z.apex());
-            while let Some(a) = above {
-                let hash = key.name(a);
-                *beneath.entry(hash).or_insert(0) += 1;
-                *beneath_own.entry(own_hash(hash, z.account)).or_insert(0) += 1;
-                above = name::parent(a);
-            }
-        }
-        let pages = |map: std::collections::HashMap<u64, u32>| {
-            Pages::build(map.into_iter().map(|(h, count)| (h, Beneath { count })).collect())
+        let mut beneath: HashMap<u64, u32, Hashed> = HashMap::default();
+        let mut beneath_own: HashMap<u64, u32, Hashed> = HashMap::default();
+        let zones = zones.into_iter().map(|zone| {
+            catalog.count_depth(zone.apex(), true);
+            let mut above = None;
+            key.suffixes(zone.apex(), |hash| {
+                if let Some(above) = above.replace(hash) {
+                    *beneath.entry(above).or_insert(0) += 1;
+                    *beneath_own.entry(own_hash(above, zone.account)).or_insert(0) += 1;
+                }
+            });
+            (above.expect("the root is a suffix of every name"), zone)
+        });
+        let zones = zones.collect();
+        catalog.zones = Pages::build(zones);
+        let pages = |map: HashMap<u64, u32, Hashed>| {
+            Pages::build(map.into_iter().map(|(hash, count)| (hash, Beneath { count })).collect())
         };
         catalog.beneath = pages(beneath);
         catalog.beneath_own = pages(beneath_own);
-        catalog.zones = Pages::build(zones.into_iter().map(|z| (key.name(z.apex()), z)).collect());
         catalog
     }
 

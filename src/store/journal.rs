@@ -8,7 +8,7 @@
 //!
 //! Compaction writes a new file, flushes it, renames it over the old one and flushes the folder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -93,6 +93,22 @@ impl Journal {
             sync_folder(path)?;
         }
         Ok((Journal { path: path.to_owned(), file, len: scan.end, failed: false }, repairs))
+    }
+
+    /// Opens the log at `path` without reading it, if `is_known` by what the file system says of it.
+    pub fn resume(
+        path: &Path,
+        is_known: impl FnOnce(&Metadata) -> bool,
+    ) -> io::Result<Option<Journal>> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let meta = file.metadata()?;
+        let journal = Journal { path: path.to_owned(), file, len: meta.len(), failed: false };
+        Ok(is_known(&meta).then_some(journal))
+    }
+
+    /// What the file system says of the log.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Reads the log at `path` without changing it: for a log that another process writes, or that is read-only.

@@ -4,6 +4,7 @@ pub mod folder;
 pub mod format;
 pub mod grants;
 pub mod image;
+mod index;
 pub mod journal;
 pub mod log;
 pub mod ownership;

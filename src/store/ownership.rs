@@ -98,7 +98,7 @@ impl Ownership {
         self.state.zones.get(apex).copied()
     }
 
-    pub fn zones(&self) -> impl Iterator<Item = (&Name, Held)> {
+    pub fn zones(&self) -> impl ExactSizeIterator<Item = (&Name, Held)> {
         self.state.zones.iter().map(|(apex, &held)| (apex, held))
     }
 

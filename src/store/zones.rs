@@ -2,9 +2,8 @@
 //! restarts too, and what an edit is compared with to see what it removes.
 //!
 //! Only the index is in memory: where the text of a zone lies, and the hash of its content, so that a start writes
-//! nothing for zones that did not change.
+//! nothing for zones that did not change. `index.rs` keeps a copy of it for the next start.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -16,9 +15,9 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
 use super::format::{decode, encode};
+use super::index::{self, Entry, Index};
 use super::journal::{At, Frame, Journal};
 use super::log::{cannot_write, report};
-use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::zonefile::finding::Source;
@@ -102,15 +101,6 @@ enum Record {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    at: At,
-    hash: ContentHash,
-    octets: u32,
-}
-
-type Index = HashMap<ZoneId, Entry, Keyed>;
-
 /// The log and its index.
 #[derive(Debug)]
 pub struct Zones {
@@ -120,13 +110,18 @@ pub struct Zones {
     index: Arc<Index>,
     /// Octets of the frames that the index points to.
     live: u64,
+    /// The copy of the index is as the index.
+    is_copied: bool,
 }
 
 impl Zones {
     /// Opens `zones.log` at `path`.
     pub fn open(path: &Path) -> io::Result<Zones> {
-        let mut zones =
-            Zones { path: path.to_owned(), journal: None, index: Arc::default(), live: 0 };
+        let (journal, index) = (None, Arc::default());
+        let mut zones = Zones { path: path.to_owned(), journal, index, live: 0, is_copied: false };
+        if zones.resume() {
+            return Ok(zones);
+        }
         match Journal::open(path, |at, header, payload| zones.replay(at, header, payload)) {
             Ok((journal, repairs)) => {
                 report(path, &repairs);
@@ -143,6 +138,37 @@ impl Zones {
         Ok(zones)
     }
 
+    /// Takes the index from its copy. Returns whether that is of this log.
+    fn resume(&mut self) -> bool {
+        let copy = self.copy_path();
+        let mut index = None;
+        let journal = Journal::resume(&self.path, |log| {
+            index = index::read(&copy, &index::stamp(log));
+            index.is_some()
+        });
+        let (Ok(Some(journal)), Some(index)) = (journal, index) else { return false };
+        self.live = index.iter().map(|(_, entry)| u64::from(entry.octets)).sum();
+        self.journal = Some(journal);
+        self.index = Arc::new(index);
+        self.is_copied = true;
+        true
+    }
+
+    fn copy_path(&self) -> PathBuf {
+        self.path.with_extension("index")
+    }
+
+    /// Writes a copy of the index for the next start, unless there is one, or the log is in doubt.
+    pub fn copy_index(&mut self) -> io::Result<()> {
+        let Some(journal) = self.journal.as_ref().filter(|j| !self.is_copied && !j.is_failed())
+        else {
+            return Ok(());
+        };
+        index::write(&self.copy_path(), &index::stamp(&journal.metadata()?), &self.index)?;
+        self.is_copied = true;
+        Ok(())
+    }
+
     fn replay(&mut self, at: At, header: &[u8], payload: &[u8]) -> io::Result<()> {
         match decode(header)? {
             Record::Kept { zone, hash, .. } => {
@@ -156,6 +182,7 @@ impl Zones {
     }
 
     fn insert(&mut self, zone: ZoneId, entry: Entry) {
+        self.is_copied = false;
         self.live += u64::from(entry.octets);
         if let Some(old) = Arc::make_mut(&mut self.index).insert(zone, entry) {
             self.live -= u64::from(old.octets);
@@ -163,14 +190,15 @@ impl Zones {
     }
 
     fn remove(&mut self, zone: ZoneId) {
-        if let Some(old) = Arc::make_mut(&mut self.index).remove(&zone) {
+        self.is_copied = false;
+        if let Some(old) = Arc::make_mut(&mut self.index).remove(zone) {
             self.live -= u64::from(old.octets);
         }
     }
 
     /// Zones of which a text is kept.
     pub fn ids(&self) -> impl Iterator<Item = ZoneId> {
-        self.index.keys().copied()
+        self.index.iter().map(|(zone, _)| zone)
     }
 
     /// What other threads need to read what is kept now, while this one writes.
@@ -229,7 +257,7 @@ impl Zones {
 
     fn rewrite(&mut self) -> io::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        let mut order: Vec<(ZoneId, At)> = self.index.iter().map(|(z, e)| (*z, e.at)).collect();
+        let mut order: Vec<(ZoneId, At)> = self.index.iter().map(|(z, e)| (z, e.at)).collect();
         order.sort_by_key(|(_, at)| at.0);
         let mut moved = Vec::with_capacity(order.len());
         journal.rewrite(|new| {
@@ -238,9 +266,11 @@ impl Zones {
             }
             Ok(())
         })?;
+        self.is_copied = false;
         let index = Arc::make_mut(&mut self.index);
         for (zone, at) in moved {
-            index.get_mut(&zone).expect("only these were copied").at = at;
+            let entry = index.get(zone).expect("only these were copied");
+            index.insert(zone, Entry { at, ..entry });
         }
         Ok(())
     }
@@ -281,17 +311,17 @@ pub struct Reader {
 impl Reader {
     /// Zones of which a text is kept.
     pub fn ids(&self) -> impl Iterator<Item = ZoneId> {
-        self.index.keys().copied()
+        self.index.iter().map(|(zone, _)| zone)
     }
 
     /// Hash of the kept content.
     pub fn hash(&self, zone: ZoneId) -> Option<ContentHash> {
-        self.index.get(&zone).map(|entry| entry.hash)
+        self.index.get(zone).map(|entry| entry.hash)
     }
 
     /// The kept version of `zone`, if it is that of `apex`; `None` if none is kept.
     pub fn read(&self, zone: ZoneId, apex: &Name) -> io::Result<Option<Kept>> {
-        let (Some(entry), Some(file)) = (self.index.get(&zone), &self.file) else {
+        let (Some(entry), Some(file)) = (self.index.get(zone), &self.file) else {
             return Ok(None);
         };
         let (header, payload) = super::journal::read_frame(file, entry.at)?;
@@ -373,6 +403,35 @@ mod tests {
             zones.rewrite().unwrap();
             zones = Zones::open(&path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_copy_of_the_index_is_used_until_the_log_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("zones.log");
+        let mut zones = Zones::open(&path).unwrap();
+        let both = [kept(1, "a.example", &["one"]), kept(2, "b.example", &["two"])];
+        zones.save(&both.map(Change::Keep)).unwrap();
+        zones.copy_index().unwrap();
+        let live = zones.live;
+        zones = Zones::open(&path).unwrap();
+        assert!(zones.is_copied && zones.live == live);
+        let reader = zones.reader().unwrap();
+        assert_eq!(texts(&reader, 2, "b.example").unwrap(), ["two"]);
+        zones.save(&[Change::Keep(kept(1, "a.example", &["three"]))]).unwrap();
+        drop(zones);
+        // Killed before it wrote another copy: the log is read.
+        zones = Zones::open(&path).unwrap();
+        assert!(!zones.is_copied);
+        assert_eq!(texts(&zones.reader().unwrap(), 1, "a.example").unwrap(), ["three"]);
+        zones.copy_index().unwrap();
+        zones = Zones::open(&path).unwrap();
+        assert!(zones.is_copied);
+        assert_eq!(texts(&zones.reader().unwrap(), 1, "a.example").unwrap(), ["three"]);
+        zones.rewrite().unwrap();
+        zones = Zones::open(&path).unwrap();
+        assert!(!zones.is_copied);
+        assert_eq!(texts(&zones.reader().unwrap(), 2, "b.example").unwrap(), ["two"]);
     }
 
     #[test]

@@ -55,6 +55,9 @@ fn stem_to_apex(stem: &[u8]) -> Result<Name, FileNameError> {
     }
     let text = str::from_utf8(stem).expect("printable ASCII was checked");
     let apex = Name::from_text(text).map_err(FileNameError::Name)?;
+    if !text.ends_with('.') {
+        return Ok(apex);
+    }
     // A dot that ends the text and is not escaped adds nothing to the name.
     let with_dot = Name::from_text(&format!("{text}."));
     match with_dot {

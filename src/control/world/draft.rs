@@ -34,6 +34,13 @@ impl Draft {
         self.start.is_some()
     }
 
+    /// Makes room for as many zones at the start.
+    pub fn expect(&mut self, zones: usize) {
+        if let Some(start) = &mut self.start {
+            start.reserve(zones);
+        }
+    }
+
     /// Every zone of the start was read.
     pub fn build(&mut self) {
         if let Some(zones) = self.start.take() {

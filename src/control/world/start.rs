@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
@@ -12,6 +13,7 @@ use super::draft::Draft;
 use super::edit::say_strays;
 use super::reading::{Arenas, Origins};
 use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
+use crate::base::hash::Keyed;
 use crate::base::id::ZoneId;
 use crate::base::mem::Arena;
 use crate::base::public_id::PublicIds;
@@ -79,8 +81,8 @@ struct Found {
 }
 
 impl Found {
-    fn look(settings: &Settings) -> Found {
-        let zones = ZonesFolder::open(&settings.server.zones);
+    fn look(zones: &Path) -> Found {
+        let zones = ZonesFolder::open(zones);
         let scan = zones.as_ref().ok().map(scan::scan);
         Found { zones, scan }
     }
@@ -89,17 +91,30 @@ impl Found {
 impl World {
     /// Opens the data folder and reads all zones.
     pub fn start(settings: Settings, now: Now) -> Result<World, StartError> {
+        let server = &settings.server;
+        let (zones, data) = (server.zones.clone(), server.data.clone());
+        let (recalled, found, image) = std::thread::scope(|scope| {
+            let found = scope.spawn(|| Found::look(&zones));
+            let image = scope.spawn(|| Image::read(&data));
+            // What was recorded is taken in meanwhile.
+            let recalled = World::recalled(settings, now);
+            let found = found.join().expect("looking at folders does not panic");
+            (recalled, found, image.join().expect("reading an image does not panic"))
+        });
+        let (mut world, reader) = recalled?;
+        let image = image.and_then(|image| image.of(&world.keys.contents, &zones));
+        world.read_everything(found, &reader, image.as_ref(), now);
+        world.next.build();
+        world.enforce(None, now);
+        world.forget_texts(&reader);
+        Ok(world)
+    }
+
+    /// The world as it was recorded, without any zone, and what reads the texts that were kept.
+    fn recalled(settings: Settings, now: Now) -> Result<(World, Reader), StartError> {
         let suffixes = Suffixes::read(settings.server.public_suffixes.as_deref())
             .map_err(StartError::Suffixes)?;
-        let (store, found, image) = std::thread::scope(|scope| {
-            let found = scope.spawn(|| Found::look(&settings));
-            let image = scope.spawn(|| Image::read(&settings.server.data));
-            let store = Store::open(&settings.server.data).map_err(StartError::Store);
-            let found = found.join().expect("looking at folders does not panic");
-            (store, found, image.join().expect("reading an image does not panic"))
-        });
-        let store = store?;
-        let image = image.and_then(|image| image.of(&store.key, &settings.server.zones));
+        let store = Store::open(&settings.server.data).map_err(StartError::Store)?;
         let database = settings.server.data.join(DATABASE);
         let mut cookie_secret = [0; 16];
         getrandom::fill(&mut cookie_secret).map_err(StartError::Random)?;
@@ -139,11 +154,7 @@ impl World {
         };
         world.reconcile(now);
         world.recall();
-        world.read_everything(found, &reader, image.as_ref(), now);
-        world.next.build();
-        world.enforce(None, now);
-        world.forget_texts(&reader);
-        Ok(world)
+        Ok((world, reader))
     }
 
     /// Accounts and zones as they were recorded.
@@ -162,6 +173,7 @@ impl World {
                 account.zones.insert(apex.clone(), ZoneState::default());
             }
         }
+        self.next.expect(self.ownership.zones().len());
         self.resettle();
     }
 
@@ -275,7 +287,8 @@ impl World {
 
     /// Forgets kept texts of zones that nobody holds any more.
     fn forget_texts(&self, kept: &Reader) {
-        let held: HashSet<ZoneId> = self.ownership.zones().map(|(_, held)| held.id).collect();
+        let held = self.ownership.zones().map(|(_, held)| held.id);
+        let held: HashSet<ZoneId, Keyed> = held.collect();
         for zone in kept.ids().filter(|zone| !held.contains(zone)) {
             self.keeper.send(Change::Forget(zone));
         }
