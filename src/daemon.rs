@@ -36,6 +36,7 @@ use crate::model::flattened::{Key, Waiter};
 use crate::model::snapshot::Snapshot;
 use crate::outside::service::{Service, Started};
 use crate::telemetry::counters::Counters;
+use crate::telemetry::figures::Figures;
 use crate::transport::answers::Answers;
 use crate::transport::privileges::{self, Dropped, PrivilegeError};
 use crate::transport::room::{Ask, Room};
@@ -61,6 +62,8 @@ pub struct World {
     pub published: Arc<ArcSwap<Snapshot>>,
     /// The way to whoever changes it.
     pub publisher: Handle,
+    /// What it and the doors tell of themselves.
+    pub figures: Arc<Figures>,
     /// Told by the publisher when a reload changed them.
     pub settings: watch::Receiver<Told>,
     /// Who looks things up outside.
@@ -205,8 +208,7 @@ where
     let answers = Answers { published, counters: Arc::clone(&counters), room: room.clone() };
     let page = page::open(&mut world);
     let doors = open(bound, server, answers)?;
-    let api = world.api.take().map(|api| api.open(Arc::clone(&counters))).transpose();
-    let api = api.map_err(DaemonError::Thread)?;
+    let api = open_api(&mut world, &doors, &counters).map_err(DaemonError::Thread)?;
     info!("ready");
     if reload_wanted {
         world.reload();
@@ -215,7 +217,10 @@ where
     collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = collect.tick() => counters.violations.collect(&world.published.load()),
+            _ = collect.tick() => {
+                counters.violations.collect(&world.published.load());
+                world.figures.set_doors(doors.are_open());
+            }
             wish = signals.next() => match wish {
                 Wish::Stop => break,
                 Wish::Reload => world.reload(),
@@ -232,6 +237,7 @@ where
         }
     }
     info!("stopping");
+    world.figures.set_doors(false);
     drop(api);
     if let Some(room) = &room {
         room.drain();
@@ -245,6 +251,18 @@ where
     world.end();
     info!("stopped");
     Ok(())
+}
+
+/// Opens the API behind the doors, if it is wanted.
+fn open_api(
+    world: &mut World,
+    doors: &Doors,
+    counters: &Arc<Counters>,
+) -> io::Result<Option<api::server::Running>> {
+    let Some(api) = world.api.take() else { return Ok(None) };
+    let outside = world.outside.as_ref().map(|outside| outside.started.service.clone());
+    let (counters, connections) = (Arc::clone(counters), doors.connections());
+    api.open(api::Doors { counters, connections, outside }).map(Some)
 }
 
 /// Where questions wait for the outside.
@@ -412,6 +430,7 @@ mod tests {
         World {
             published: Arc::new(ArcSwap::from_pointee(Snapshot::empty(HashKey::new([1; 16])))),
             publisher,
+            figures: Arc::default(),
             settings: watched,
             outside: None,
             api: None,

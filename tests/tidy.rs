@@ -30,7 +30,7 @@ const FLOORS: [(&str, u8); 23] = [
     ("beside", 8),
     ("daemon", 9),
     ("check", 9),
-    ("explain", 9),
+    ("explain", 7),
     ("cli", 10),
     ("main", 11),
 ];

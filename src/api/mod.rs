@@ -9,6 +9,10 @@ mod auth;
 mod body;
 pub mod envelope;
 pub mod error;
+mod health;
+mod metrics;
+mod openapi;
+mod own;
 pub mod page;
 mod rate;
 pub mod server;
@@ -27,15 +31,20 @@ use axum::middleware::from_fn_with_state;
 pub use self::auth::{Account, Caller, Zone};
 use self::envelope::{Answer, Reply};
 use self::error::ApiError;
+use self::metrics::Survey;
 use self::rate::Limiter;
 use crate::base::public_id::PublicIds;
 use crate::control::command::{Command, Handle, Job};
 use crate::control::directory::Directory;
+use crate::control::inbox::Inbox;
 use crate::control::press::Published;
 use crate::control::world::{Now, World};
+use crate::outside::service::Service;
 use crate::store::state::readers::Readers;
 use crate::store::state::{Failure, Store};
+use crate::telemetry::connections::Connections;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::figures::Figures;
 
 /// What all handlers share; cloning it copies a pointer.
 #[derive(Clone)]
@@ -52,8 +61,12 @@ pub struct Shared {
     pub ids: PublicIds,
     /// Connections to the database that only read.
     pub readers: Readers,
-    /// What the doors count.
-    pub counters: Arc<Counters>,
+    /// What the doors count, and what they and the publisher tell.
+    pub doors: Doors,
+    pub figures: Arc<Figures>,
+    pub inbox: Inbox,
+    /// Figures that cost a look at everything.
+    pub survey: Survey,
     limiter: Limiter,
 }
 
@@ -64,6 +77,15 @@ pub struct Inputs {
     pub directory: Arc<Directory>,
     pub ids: PublicIds,
     pub readers: Readers,
+    pub figures: Arc<Figures>,
+}
+
+/// What only the doors have.
+pub struct Doors {
+    pub counters: Arc<Counters>,
+    pub connections: Arc<Connections>,
+    /// Who looks things up outside.
+    pub outside: Option<Service>,
 }
 
 /// Whom a request comes from.
@@ -83,10 +105,21 @@ const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 const QUEUE_TRIES: usize = 1_000;
 
 impl Api {
-    pub fn new(inputs: Inputs, counters: Arc<Counters>) -> Api {
-        let Inputs { publisher, published, directory, ids, readers } = inputs;
-        let limiter = Limiter::default();
-        Api(Arc::new(Shared { publisher, published, directory, ids, readers, counters, limiter }))
+    pub fn new(inputs: Inputs, doors: Doors) -> Api {
+        let Inputs { publisher, published, directory, ids, readers, figures } = inputs;
+        let (limiter, inbox, survey) = (Limiter::default(), Inbox::default(), Survey::default());
+        Api(Arc::new(Shared {
+            publisher,
+            published,
+            directory,
+            ids,
+            readers,
+            doors,
+            figures,
+            inbox,
+            survey,
+            limiter,
+        }))
     }
 
     /// Does something in the publisher's thread. Its answer comes when what it did is on disk and in the snapshot that
@@ -137,14 +170,15 @@ impl Api {
 /// Everything that is answered. Each part brings its own routes.
 pub fn router(api: Api) -> Router {
     let client = Router::new().merge(tokens::routes()).fallback(nothing);
-    let own = Router::new().fallback(nothing);
+    let own = own::routes().fallback(nothing);
     let with_token = Router::new()
         .nest("/client/v4", client)
         .nest("/api/v1", own)
         // From the inside out: who asks is known before a body is read.
         .layer(axum::middleware::from_fn(body::whole))
         .layer(from_fn_with_state(api.clone(), auth::require));
-    with_token.fallback(nothing).with_state(api)
+    let open = health::routes().merge(metrics::routes()).merge(openapi::routes());
+    with_token.merge(open).fallback(nothing).with_state(api)
 }
 
 async fn nothing() -> Answer {

@@ -23,9 +23,8 @@ use tracing::{error, info, warn};
 
 use super::stream::Timed;
 use super::tls::Certificate;
-use super::{Api, Inputs, Peer, router};
+use super::{Api, Doors, Inputs, Peer, router};
 use crate::config::settings;
-use crate::telemetry::counters::Counters;
 
 /// Connections at once, in all and from one address.
 const CONNECTIONS: usize = 512;
@@ -95,11 +94,11 @@ impl Bound {
 
 impl Ready {
     /// Starts to answer.
-    pub fn open(self, counters: Arc<Counters>) -> io::Result<Running> {
+    pub fn open(self, doors: Doors) -> io::Result<Running> {
         let Ready { bound, certificate, inputs } = self;
         let mut runtime = Builder::new_multi_thread();
         let runtime = runtime.worker_threads(THREADS).thread_name("api").enable_all().build()?;
-        let api = Api::new(inputs, counters);
+        let api = Api::new(inputs, doors);
         if let Some(listener) = &bound.listener {
             say_listening(listener, certificate.is_some());
         }

@@ -79,6 +79,10 @@ pub const NOTED_EDGES_PER_ACCOUNT: usize = 32;
 /// Denied edges that are listed, in all and of the names of one account: some 300 octets each.
 pub const LISTED_EDGES: usize = 32_768;
 pub const LISTED_EDGES_PER_ACCOUNT: usize = 2_048;
+/// Stored names that lead into one zone without being let in, of one account, and all of them: what is more is
+/// counted. Some 200 octets each.
+pub const REQUESTS_PER_PAIR: usize = 200;
+pub const REQUESTS: usize = 200_000;
 /// Denied edges that are forgotten when nobody has asked for them for so long, in seconds: 30 days.
 pub const LISTED_EDGES_SECS: u64 = 30 * 86_400;
 /// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).

@@ -78,6 +78,7 @@ fn load(
             directory,
             ids: publisher.ids,
             readers: Readers::new(&data.join(DATABASE)),
+            figures: Arc::clone(&publisher.figures),
         })?),
         _ => None,
     };
@@ -86,6 +87,7 @@ fn load(
         api,
         page: None,
         publisher: publisher.handle,
+        figures: publisher.figures,
         settings: told,
         outside: Some(outside),
         threads: vec![publisher.thread],

@@ -26,6 +26,7 @@ use crate::base::public_id::PublicIds;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::{Overrides, Settings};
 use crate::config::{file, standing};
+use crate::telemetry::figures::Figures;
 use crate::zonefile::Colour;
 
 /// Where the settings come from, for a reload.
@@ -39,6 +40,8 @@ pub struct Origin {
 pub struct Publisher {
     pub handle: Handle,
     pub press: Arc<Press>,
+    /// What it tells of itself.
+    pub figures: Arc<Figures>,
     /// What those who read beside it see, if the API is on.
     pub directory: Option<Arc<Directory>>,
     pub ids: PublicIds,
@@ -76,12 +79,13 @@ pub fn start(
 ) -> Result<Publisher, StartError> {
     let (handle, mut task) = prepare(settings, origin, tell)?;
     let (press, imager) = (Arc::clone(&task.press), task.imager.clone());
+    let figures = Arc::clone(&task.figures);
     let ids = task.world.ids();
     let is_wanted = task.world.settings().api.listen.is_some();
     let directory = is_wanted.then(|| task.world.open_directory());
     let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
-    Ok(Publisher { handle, press, directory, ids, thread, imager })
+    Ok(Publisher { handle, press, figures, directory, ids, thread, imager })
 }
 
 /// Reads everything; what is left is to run the task.
@@ -130,6 +134,7 @@ fn prepare(
         folder,
         stopping: false,
         tell: Box::new(tell),
+        figures: Arc::default(),
         imager,
         _images: images,
     };
@@ -252,6 +257,7 @@ struct Task {
     stopping: bool,
     /// Hears of new settings.
     tell: Box<dyn Fn(&Settings) + Send>,
+    figures: Arc<Figures>,
     imager: Imager,
     /// Ends the thread that writes images with this one.
     _images: imager::Stop,
@@ -259,6 +265,8 @@ struct Task {
 
 impl Task {
     fn run(&mut self) {
+        self.figures.set_world(self.world.figures());
+        self.figures.published(Now::read().unix);
         self.watch(Vec::new());
         while !self.stopping {
             let wait = self.next_due().saturating_duration_since(Instant::now());
@@ -270,6 +278,7 @@ impl Task {
             self.on_time();
             self.publish();
             self.sweep();
+            self.figures.turned(Now::read().unix);
         }
     }
 
@@ -475,7 +484,11 @@ impl Task {
 
     /// Publishes what changed.
     fn publish(&mut self) {
-        if let Some(snapshot) = self.world.publish(Now::read()) {
+        let now = Now::read();
+        let snapshot = self.world.publish(now);
+        self.figures.set_world(self.world.figures());
+        if let Some(snapshot) = snapshot {
+            self.figures.published(now.unix);
             self.imager.changes.fetch_add(1, Ordering::Relaxed);
             self.press.put_world(snapshot);
         }
@@ -490,6 +503,7 @@ impl Task {
         let began = Instant::now();
         let old = self.world.settings().clone();
         let (config, problems) = self.reload_config();
+        self.figures.reloaded(config == "valid");
         let restart = old.needs_restart(self.world.settings());
         // What was withdrawn is so at once, however long the zones take.
         self.publish();

@@ -159,6 +159,23 @@ impl Registrar {
         Ok(self.store(cx, None, step)?)
     }
 
+    /// Whether a provider may ask for a hostname, without asking.
+    pub fn judge(
+        &self,
+        cx: &mut Context<'_>,
+        zone: ZoneId,
+        text: &str,
+    ) -> Result<Hostname, RequestError> {
+        let apex = cx.world.apex(zone).ok_or(RequestError::Unknown)?;
+        let hostname = create::read(text, &apex, &Wrapped(cx.world));
+        let hostname = hostname.map_err(RequestError::Refused)?;
+        let named = cx.store.hostnames_named(&hostname)?;
+        if named.iter().any(|other| other.provider.zone == zone) {
+            return Err(RequestError::Refused(Refusal::Duplicate));
+        }
+        Ok(hostname)
+    }
+
     /// Something happens to one hostname.
     pub fn step(
         &mut self,

@@ -39,29 +39,48 @@ pub fn review(snapshot: &Snapshot, parsed: &Parsed, now: UnixTime) -> Vec<Findin
         };
         let chain = follow::walk(snapshot, &question, None, now, &mut names);
         let walked = Walked { snapshot, question: &question, names: &names, chain: &chain };
-        findings.extend(walked.finding(parsed.target_place(record)));
+        findings.extend(walked.remark().map(|remark| remark.at(parsed.target_place(record))));
     }
     findings
 }
 
+/// What is to be said of a chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remark {
+    pub code: &'static str,
+    pub message: String,
+    pub expected: Option<&'static str>,
+    pub help: String,
+}
+
+impl Remark {
+    fn at(self, place: Place) -> Finding {
+        let finding = Finding::warning(self.code, place, self.message).help(self.help);
+        match self.expected {
+            Some(expected) => finding.expected(expected),
+            None => finding,
+        }
+    }
+}
+
 /// Whether records of this type are edges (SPEC §5).
-fn leads(rtype: RType) -> bool {
+pub(super) fn leads(rtype: RType) -> bool {
     matches!(rtype, rtype::CNAME | rtype::ALIAS | rtype::DNAME | rtype::HTTPS | rtype::SVCB)
 }
 
-struct Walked<'a, 's> {
-    snapshot: &'s Snapshot,
-    question: &'a Question,
-    names: &'a Names,
-    chain: &'a Chain<'s>,
+pub(super) struct Walked<'a, 's> {
+    pub snapshot: &'s Snapshot,
+    pub question: &'a Question,
+    pub names: &'a Names,
+    pub chain: &'a Chain<'s>,
 }
 
 impl Walked<'_, '_> {
-    fn name(&self, i: usize) -> &NameBuf {
+    pub fn name(&self, i: usize) -> &NameBuf {
         if i == 0 { &self.question.name } else { self.names.at(i) }
     }
 
-    fn text(&self, i: usize) -> String {
+    pub fn text(&self, i: usize) -> String {
         Text(self.name(i).wire()).to_string()
     }
 
@@ -70,13 +89,14 @@ impl Walked<'_, '_> {
         zone.map_or(String::new(), |z| Text(z.apex()).to_string())
     }
 
-    fn finding(&self, place: Place) -> Option<Finding> {
+    /// What is to be said of it, if anything is.
+    pub fn remark(&self) -> Option<Remark> {
         let first = self.text(0);
         let last = self.chain.hops.len();
         let end = self.text(last);
         let (code, message, help) = match self.chain.ending {
             Ending::Denied(edge) => {
-                return Some(self.denied(place, edge.owner, edge.denial.reason));
+                return Some(self.denied(edge.owner, edge.denial.reason));
             }
             Ending::Loop => (
                 "cname-loop",
@@ -107,12 +127,12 @@ impl Walked<'_, '_> {
                 format!("{first} leads to {end}, whose zone {} did not load", self.apex_of(last)),
                 format!("repair zone {}", self.apex_of(last)),
             ),
-            _ => return self.reported(place),
+            _ => return self.reported(),
         };
-        Some(Finding::warning(code, place, message).help(help))
+        Some(Remark { code, message, expected: None, help })
     }
 
-    fn denied(&self, place: Place, owner: usize, reason: Reason) -> Finding {
+    fn denied(&self, owner: usize, reason: Reason) -> Remark {
         let (from, to, zone) = (self.text(owner), self.text(owner + 1), self.apex_of(owner + 1));
         let why = match reason {
             Reason::NotGranted => "which did not grant it",
@@ -128,11 +148,11 @@ impl Walked<'_, '_> {
             mode.word()
         );
         let hostname = self.hostname(owner);
-        Finding::warning("edge-denied", place, message)
-            .expected("a target in the same account or outside this server, or a grant")
-            .help(format!(
-                "whoever holds {zone} can grant it: hostname = \"{hostname}\", zone = \"{zone}\""
-            ))
+        let expected = Some("a target in the same account or outside this server, or a grant");
+        let help = format!(
+            "whoever holds {zone} can grant it: hostname = \"{hostname}\", zone = \"{zone}\""
+        );
+        Remark { code: "edge-denied", message, expected, help }
     }
 
     /// The hostname of a grant that would open the edge of name number `owner`: for a DNAME a wildcard at its owner.
@@ -148,11 +168,11 @@ impl Walked<'_, '_> {
     }
 
     /// An edge that is denied and let pass.
-    fn reported(&self, place: Place) -> Option<Finding> {
+    fn reported(&self) -> Option<Remark> {
         self.chain.reported?;
         let crossing = self.chain.hops.iter().position(|h| matches!(h.verdict, Verdict::Deny(_)));
         let owner = crossing.unwrap_or(self.chain.hops.len());
-        Some(self.denied(place, owner, self.chain.reported?.denial.reason))
+        Some(self.denied(owner, self.chain.reported?.denial.reason))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Floor 9: `bailiwick explain`: the decision trace of one question, by the very functions that answer it.
+//! Floor 7: `bailiwick explain`: the decision trace of one question, by the very functions that answer it.
 
 mod decode;
 mod outside;
+pub mod tenant;
 mod text;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -42,9 +43,26 @@ pub struct Explanation {
     pub advice: Vec<String>,
     /// What goes on the wire; absent when the server would say nothing.
     pub answer: Option<Reply>,
+    /// For a denial: whom it is about.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
     /// What the outside would have to be asked for a better answer, and for whom.
     #[serde(skip)]
     pub needs: Option<(Key, AccountId)>,
+}
+
+/// What a denial is about, and who could change it.
+#[derive(Debug)]
+pub struct Remedy {
+    /// What a grant would name.
+    pub hostname: String,
+    /// The record that leads there.
+    pub record: String,
+    pub zone: String,
+    /// Names of the accounts of owner and target.
+    pub from: String,
+    pub to: String,
+    pub reason: Reason,
 }
 
 /// One name of the chain.
@@ -119,13 +137,15 @@ pub fn explain(
     let chain = follow::walk(snapshot, &question, None, now, &mut names);
     let view =
         View { snapshot, question: &question, names: &names, chain: &chain, now, account_name };
+    let remedy = view.remedy();
     Explanation {
         name: name.to_string(),
         rtype: rdata::type_text(rtype).to_string(),
         hops: view.hops(),
         ending: view.ending(),
         verdict: view.ruling(),
-        advice: view.advice(),
+        advice: remedy.as_ref().map_or_else(Vec::new, advice),
+        remedy,
         answer: reply(snapshot, name, rtype, now),
         needs: chain
             .needs
@@ -360,48 +380,44 @@ impl<'s> View<'_, 's> {
         }
     }
 
-    fn advice(&self) -> Vec<String> {
-        let Ending::Denied(edge) = self.chain.ending else { return Vec::new() };
+    fn remedy(&self) -> Option<Remedy> {
+        let Ending::Denied(edge) = self.chain.ending else { return None };
         let Denial { reason, .. } = edge.denial;
-        let owner = match edge.kind {
+        let (hostname, record) = match edge.kind {
             EdgeKind::Dname { owner_labels } => {
-                format!("*.{}", Text(self.name(edge.owner).suffix(owner_labels)))
+                let owner = Text(self.name(edge.owner).suffix(owner_labels));
+                (format!("*.{owner}"), format!("the DNAME at {owner}"))
             }
-            _ => self.text(edge.owner),
+            _ => (self.text(edge.owner), self.text(edge.owner)),
         };
-        let Some(target) = self.owner_of(edge.target) else { return Vec::new() };
+        let target = self.owner_of(edge.target)?;
         let (zone, to) = (apex(target), self.account(target));
-        let from = self.account(edge.zone);
-        let setting = format!("[[grants]] hostname = \"{owner}\", zone = \"{zone}\"");
-        let grant = match reason {
-            Reason::NotGranted => format!("account {to} (zone {zone}) can grant it: {setting}"),
-            Reason::Blocked => {
-                format!("account {to} (zone {zone}) can release {owner}, which it blocks")
-            }
-            Reason::Withdrawn => format!(
-                "account {to} (zone {zone}) can grant it again, as it did until less than 7 days ago: \
-                 {setting}"
-            ),
-        };
-        let record = match edge.kind {
-            EdgeKind::Dname { owner_labels } => {
-                format!("the DNAME at {}", Text(self.name(edge.owner).suffix(owner_labels)))
-            }
-            _ => self.text(edge.owner),
-        };
-        vec![
-            grant,
-            format!(
-                "account {to} can trust the other account: [accounts.{to}] trusts = [\"{from}\"]"
-            ),
-            format!(
-                "account {to} can open the zone to anyone: [zones.\"{zone}\"] cross_account = \"anyone\""
-            ),
-            format!(
-                "account {from} can point {record} at a name of its own or outside this server"
-            ),
-        ]
+        Some(Remedy { hostname, record, zone, from: self.account(edge.zone), to, reason })
     }
+}
+
+/// What would make it allowed, and who can do it.
+fn advice(remedy: &Remedy) -> Vec<String> {
+    let Remedy { hostname, record, zone, from, to, reason } = remedy;
+    let setting = format!("[[grants]] hostname = \"{hostname}\", zone = \"{zone}\"");
+    let grant = match reason {
+        Reason::NotGranted => format!("account {to} (zone {zone}) can grant it: {setting}"),
+        Reason::Blocked => {
+            format!("account {to} (zone {zone}) can release {hostname}, which it blocks")
+        }
+        Reason::Withdrawn => format!(
+            "account {to} (zone {zone}) can grant it again, as it did until less than 7 days ago: \
+             {setting}"
+        ),
+    };
+    vec![
+        grant,
+        format!("account {to} can trust the other account: [accounts.{to}] trusts = [\"{from}\"]"),
+        format!(
+            "account {to} can open the zone to anyone: [zones.\"{zone}\"] cross_account = \"anyone\""
+        ),
+        format!("account {from} can point {record} at a name of its own or outside this server"),
+    ]
 }
 
 fn apex(zone: &Zone) -> String {

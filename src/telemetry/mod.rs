@@ -3,6 +3,7 @@
 pub mod connections;
 pub mod counters;
 pub mod families;
+pub mod figures;
 pub mod log;
 pub mod noted;
 pub mod page;

@@ -55,12 +55,12 @@ pub enum Side {
 }
 
 /// Which violations are asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Filter {
+#[derive(Clone, Copy)]
+pub struct Filter<'f> {
     /// Those of this account, on this side; `None`: all.
     pub account: Option<(AccountId, Side)>,
-    /// Those that touch this zone on that side; without an account on any side.
-    pub zone: Option<ZoneId>,
+    /// Of those, the ones that this holds for.
+    pub keep: &'f dyn Fn(&Violation) -> bool,
 }
 
 /// A page of violations.
@@ -106,13 +106,8 @@ impl Violations {
 
     /// Those that `filter` means, the last one asked for first, without the first `skip`. What lies in zones that are
     /// gone or changed hands is not shown.
-    pub fn list(&self, filter: Filter, skip: usize, most: usize, snapshot: &Snapshot) -> Page {
+    pub fn list(&self, filter: Filter<'_>, skip: usize, most: usize, snapshot: &Snapshot) -> Page {
         lock(&self.book).list(filter, skip, most, snapshot)
-    }
-
-    /// One of them.
-    pub fn get(&self, number: u64) -> Option<Violation> {
-        lock(&self.book).rows.get(&number).cloned()
     }
 
     /// How many are listed, and how many denials found no room.
@@ -259,23 +254,16 @@ impl Book {
         }
     }
 
-    fn list(&self, filter: Filter, skip: usize, most: usize, snapshot: &Snapshot) -> Page {
+    fn list(&self, filter: Filter<'_>, skip: usize, most: usize, snapshot: &Snapshot) -> Page {
         let set = match filter.account {
             None => Some(&self.all),
             Some((account, Side::Owner)) => self.owners.get(&account),
             Some((account, Side::Target)) => self.targets.get(&account),
         };
-        let in_zone = |row: &Violation| {
-            filter.zone.is_none_or(|zone| match filter.account {
-                None => row.from.0 == zone || row.to.0 == zone,
-                Some((_, Side::Owner)) => row.from.0 == zone,
-                Some((_, Side::Target)) => row.to.0 == zone,
-            })
-        };
         let rows = set.into_iter().flatten().rev();
         let mut shown: Vec<&Violation> = rows
             .filter_map(|(_, number)| self.rows.get(number))
-            .filter(|row| in_zone(row) && still_stands(row, snapshot))
+            .filter(|row| (filter.keep)(row) && still_stands(row, snapshot))
             .collect();
         let total = shown.len();
         shown.drain(..skip.min(total));

@@ -196,6 +196,11 @@ impl Doors {
         self.nap.set(micros);
     }
 
+    /// Whether every worker is at work.
+    pub fn are_open(&self) -> bool {
+        !self.threads.iter().any(JoinHandle::is_finished)
+    }
+
     /// How many TCP connections there are and were.
     pub fn connections(&self) -> Arc<Connections> {
         Arc::clone(self.admission.figures())

@@ -11,6 +11,8 @@ mod explain;
 mod hostnames;
 mod malformed;
 mod matrix;
+mod openapi;
+mod operate;
 mod outside;
 mod page;
 mod page_browser;

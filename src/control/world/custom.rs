@@ -90,6 +90,10 @@ impl Custom {
         self.open.as_mut().is_ok_and(|open| open.registrar.take_news())
     }
 
+    pub(super) fn is_usable(&self) -> bool {
+        self.open.is_ok()
+    }
+
     pub(super) fn usable(&mut self) -> Result<&mut Open, String> {
         self.open.as_mut().map_err(|why| why.clone())
     }

@@ -23,7 +23,9 @@ impl World {
     /// Answers a request with JSON, or with a sentence that says what is wrong.
     pub fn hostname(&mut self, request: &HostnameRequest, now: Now) -> Result<Value, String> {
         match request {
-            HostnameRequest::Create { hostname, zone } => self.create(hostname, zone, now),
+            HostnameRequest::Create { hostname, zone } => {
+                self.create_hostname(hostname, zone, OPERATOR, now)
+            }
             HostnameRequest::List { zone } => self.list(zone.as_deref()),
             HostnameRequest::Show { hostname, zone } => {
                 let found = self.find(hostname, zone.as_deref())?;
@@ -46,16 +48,40 @@ impl World {
         }
     }
 
-    fn create(&mut self, hostname: &str, zone: &str, now: Now) -> Result<Value, String> {
+    /// Makes a custom hostname in the zone of that name, and looks at it at once.
+    pub fn create_hostname(
+        &mut self,
+        hostname: &str,
+        zone: &str,
+        actor: &str,
+        now: Now,
+    ) -> Result<Value, String> {
         let apex = zone_name(zone)?;
         let zone = self.enter_zone(&apex, now)?;
         let mut octets = [0; 16];
         getrandom::fill(&mut octets)
             .map_err(|e| format!("the system gives no random octets: {e}"))?;
         let id = Uuid::from_random(octets);
-        let done = self.with_registrar(now, OPERATOR, |r, cx| r.create(cx, id, zone, hostname))?;
+        let done = self.with_registrar(now, actor, |r, cx| r.create(cx, id, zone, hostname))?;
         self.follow(done, now);
         self.object_of(id)
+    }
+
+    /// Whether [`World::create_hostname`] would make one; nothing is stored of it.
+    pub fn judge_hostname(
+        &mut self,
+        hostname: &str,
+        zone: &str,
+        now: Now,
+    ) -> Result<Value, String> {
+        let zone = self.enter_zone(&zone_name(zone)?, now)?;
+        let mut judged = None;
+        self.with_registrar(now, OPERATOR, |r, cx| {
+            judged = Some(r.judge(cx, zone, hostname)?);
+            Ok(Done::default())
+        })?;
+        let hostname = judged.map(|hostname| hostname.to_string());
+        Ok(json!({ "hostname": hostname, "status": Status::Pending.word(), "dry_run": true }))
     }
 
     fn follow(&mut self, done: Done, now: Now) {

@@ -1,10 +1,12 @@
 //! What is served and what is wrong, for `bailiwick zone list`, for people and for machines.
 
 use super::{Held, Key, World, ZoneState};
+use crate::base::id::AccountId;
 use crate::control::command;
 use crate::control::imager::Described;
 use crate::model::grant::GrantState;
 use crate::store::image::Entry;
+use crate::telemetry::figures::OfWorld;
 
 /// Counts over everything.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -20,6 +22,25 @@ pub struct Status {
 }
 
 impl World {
+    /// What is known without looking at all zones.
+    pub fn figures(&self) -> OfWorld {
+        OfWorld {
+            accounts: self.accounts.len(),
+            held: self.held.len(),
+            refused: self.refused.len(),
+            logs_failing: self.store_failing || self.is_store_behind(),
+            database_failing: !self.custom.is_usable(),
+        }
+    }
+
+    /// The zones with a change that waits, in the order of accounts and zones.
+    pub fn held_list(&self) -> Vec<(AccountId, command::ZoneRow)> {
+        let row = |key: &Key| Some((key.0, self.row(key, self.state(key)?)));
+        let mut list: Vec<_> = self.held.iter().filter_map(row).collect();
+        list.sort_by(|(_, a), (_, b)| (&a.account, &a.zone).cmp(&(&b.account, &b.zone)));
+        list
+    }
+
     /// How zones stand for an image of all zones: those that are served as their files say need no reading at the next
     /// start.
     pub fn describe(&self, keys: &[Key]) -> Vec<Described> {

@@ -72,7 +72,8 @@ fn asking<'s>(snapshot: &'s Snapshot, counters: &Counters) -> Asking<'s> {
 }
 
 fn all(counters: &Counters, snapshot: &Snapshot) -> Vec<Violation> {
-    counters.violations.list(Filter::default(), 0, usize::MAX, snapshot).violations
+    let filter = Filter { account: None, keep: &|_| true };
+    counters.violations.list(filter, 0, usize::MAX, snapshot).violations
 }
 
 #[test]
@@ -114,7 +115,8 @@ fn both_sides_see_records_with_counts_and_times() {
         ]
     );
     let of = |account, side, zone: Option<u32>| {
-        let filter = Filter { account: Some((account, side)), zone: zone.map(ZoneId) };
+        let keep = |v: &Violation| zone.is_none_or(|zone| v.from.0 == ZoneId(zone));
+        let filter = Filter { account: Some((account, side)), keep: &keep };
         counters.violations.list(filter, 1, 2, &snapshot)
     };
     let page = of(SAAS, Side::Target, None);

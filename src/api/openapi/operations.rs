@@ -1,0 +1,137 @@
+//! The operations of `/api/v1`, and those without a token.
+
+use super::{Body, DRY_RUN, GET, Kind, Operation, PAGE, PER_PAGE, POST, Parameter, Shape};
+
+const ACCOUNT: Parameter = Parameter("account_id", Kind::Id, "Of which account; for operators.");
+const ZONE: Parameter = Parameter("zone_id", Kind::Id, "Of which zone.");
+
+pub(super) const OWN: &[Operation] = &[
+    Operation::new(
+        GET,
+        "/healthz",
+        "health",
+        "Whether the process lives",
+        Shape::Plain("text/plain; charset=utf-8", "Text", None),
+    )
+    .open(),
+    Operation::new(
+        GET,
+        "/readyz",
+        "health",
+        "Whether questions are answered",
+        Shape::Plain("application/json", "Ready", Some(503)),
+    )
+    .open(),
+    Operation::new(
+        GET,
+        "/metrics",
+        "health",
+        "Figures for Prometheus",
+        Shape::Plain("text/plain; version=0.0.4; charset=utf-8", "Text", None),
+    )
+    .open(),
+    Operation::new(
+        GET,
+        "/openapi.json",
+        "health",
+        "This document",
+        Shape::Plain("application/json", "Document", None),
+    )
+    .open(),
+    Operation::new(
+        GET,
+        "/api/v1/whoami",
+        "own",
+        "What the token is and what may be done with it",
+        Shape::One(200, "Whoami"),
+    ),
+    Operation::new(
+        GET,
+        "/api/v1/explain",
+        "own",
+        "The decision trace of one question",
+        Shape::One(200, "Explanation"),
+    )
+    .query(&[
+        Parameter("name", Kind::Text, "The name asked for; in a zone of one's own."),
+        Parameter("type", Kind::Text, "The type asked for; A without it."),
+    ]),
+    Operation::new(
+        GET,
+        "/api/v1/violations",
+        "own",
+        "Denied edges that were asked for, newest first",
+        Shape::Page("Violation"),
+    )
+    .query(&[
+        Parameter(
+            "side",
+            Kind::Words(&["owner", "target"]),
+            "Names of one's own that lead elsewhere, or names of others that lead here.",
+        ),
+        ACCOUNT,
+        ZONE,
+        PAGE,
+        PER_PAGE,
+    ]),
+    Operation::new(
+        GET,
+        "/api/v1/requests",
+        "own",
+        "Stored names that lead into one's zones and are not let in",
+        Shape::Page("Request"),
+    )
+    .query(&[ACCOUNT, ZONE, PAGE, PER_PAGE]),
+    Operation::new(
+        POST,
+        "/api/v1/requests",
+        "own",
+        "Makes a custom hostname of a request, pending until it is proved",
+        Shape::One(201, "MadeHostname"),
+    )
+    .query(&[DRY_RUN])
+    .body(Body::Json("WantedHostname")),
+    Operation::new(
+        GET,
+        "/api/v1/audit",
+        "own",
+        "What was done and by whom, newest first",
+        Shape::List("AuditEntry"),
+    )
+    .query(&[
+        ACCOUNT,
+        Parameter("hostname_id", Kind::Text, "Of one custom hostname."),
+        Parameter("before", Kind::Number, "Only entries with a lower id."),
+        PER_PAGE,
+    ]),
+    Operation::new(
+        GET,
+        "/api/v1/held",
+        "own",
+        "Edits that remove so much that they wait",
+        Shape::Page("Held"),
+    )
+    .query(&[ACCOUNT, PAGE, PER_PAGE]),
+    Operation::new(
+        POST,
+        "/api/v1/held/{zone_id}/accept",
+        "own",
+        "Lets in what is held for a zone",
+        Shape::One(200, "Accepted"),
+    )
+    .query(&[DRY_RUN]),
+    Operation::new(
+        POST,
+        "/api/v1/reload",
+        "own",
+        "Reads the config and all zone files again",
+        Shape::One(200, "Reloaded"),
+    ),
+    Operation::new(
+        GET,
+        "/api/v1/zones/{zone_id}/policy_report",
+        "own",
+        "What all chains of a zone would meet",
+        Shape::One(200, "PolicyReport"),
+    ),
+];
