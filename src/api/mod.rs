@@ -9,12 +9,14 @@ mod auth;
 mod body;
 pub mod envelope;
 pub mod error;
+mod form;
 mod health;
 mod metrics;
 mod openapi;
 mod own;
 pub mod page;
 mod rate;
+mod records;
 pub mod server;
 mod stream;
 mod tls;
@@ -169,7 +171,7 @@ impl Api {
 
 /// Everything that is answered. Each part brings its own routes.
 pub fn router(api: Api) -> Router {
-    let client = Router::new().merge(tokens::routes()).fallback(nothing);
+    let client = Router::new().merge(tokens::routes()).merge(records::routes()).fallback(nothing);
     let own = own::routes().fallback(nothing);
     let with_token = Router::new()
         .nest("/client/v4", client)

@@ -107,6 +107,7 @@ fn standing(row: &ZoneRow) -> String {
         ZoneState::Held => "change held",
         ZoneState::NotReady => "not ready",
         ZoneState::Refused => "refused",
+        ZoneState::Pending => "pending",
         ZoneState::Removed => "removed",
     };
     let serial = row.serial.map_or(String::new(), |s| format!(", serial {s}"));

@@ -18,6 +18,9 @@ impl Reader<'_> {
                     let given = self.walk.text(&item, expected).is_some_and(|t| !t.is_empty());
                     api.listen = if given { self.walk.listen_address(&item) } else { None };
                 }
+                "deny_violations" => {
+                    api.deny_violations = self.walk.flag(&item).unwrap_or_default();
+                }
                 "tls_cert" => cert = self.pem(&item, "the certificate chain"),
                 "tls_key" => key = self.pem(&item, "the private key"),
                 _ => self.walk.unknown(&item, &keys::API),

@@ -72,8 +72,11 @@ pub const FLATTEN: Keys = Keys {
     later: &[],
 };
 
-pub const API: Keys =
-    Keys { table: "[api]", known: &["listen", "tls_cert", "tls_key"], later: &["deny_violations"] };
+pub const API: Keys = Keys {
+    table: "[api]",
+    known: &["listen", "tls_cert", "tls_key", "deny_violations"],
+    later: &[],
+};
 
 pub const BLOCK_PAGE: Keys =
     Keys { table: "[block_page]", known: &["listen", "status"], later: &[] };

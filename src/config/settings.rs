@@ -143,6 +143,8 @@ pub struct Flatten {
 pub struct Api {
     /// `None`: there is no API.
     pub listen: Option<SocketAddr>,
+    /// A record that makes a denied edge, a circle or too long a chain is refused, not only warned about.
+    pub deny_violations: bool,
     /// Certificate chain and key; both or neither.
     pub tls: Option<Tls>,
 }
@@ -332,7 +334,11 @@ impl Settings {
             ("server.data", a.data != b.data),
             ("server.user", a.user != b.user),
             ("log.format", self.log != new.log),
-            ("api", self.api != new.api),
+            (
+                "api",
+                Api { deny_violations: false, ..self.api.clone() }
+                    != Api { deny_violations: false, ..new.api.clone() },
+            ),
             ("block_page.listen", self.block_page.listen != new.block_page.listen),
         ]
         .into_iter()

@@ -151,6 +151,8 @@ pub enum ZoneState {
     NotReady,
     /// Another account holds the name, or it is a public suffix: not served.
     Refused,
+    /// Made through the API and not proved: not served.
+    Pending,
     /// Its removal was accepted just now.
     Removed,
 }

@@ -3,6 +3,7 @@
 //! The rules of what happens when are in the parts: [`start`] reads everything once, [`edit`] takes in zone files that
 //! changed, [`vanish`] those that are gone, [`names`] decides who holds what, [`reconfigure`] puts settings in force.
 
+mod advice;
 mod custom;
 mod depends;
 mod draft;
@@ -11,8 +12,10 @@ mod hostname;
 mod names;
 mod reading;
 mod reconfigure;
+pub mod records;
 mod start;
 mod status;
+mod stored;
 mod survey;
 mod token;
 mod touch;
@@ -32,6 +35,7 @@ pub use survey::{Look, Survey};
 
 use self::custom::Custom;
 use self::draft::Draft;
+use self::stored::Stored;
 use super::directory::Directory;
 use super::hold::Removal;
 use super::keeper::Keeper;
@@ -81,6 +85,8 @@ pub struct World {
     ownership: Ownership,
     grants: Grants,
     custom: Custom,
+    /// Zones that live in the database.
+    stored: Stored,
     /// What the API reads.
     directory: Option<Arc<Directory>>,
     /// Accounts came or went, or are called otherwise.
@@ -361,7 +367,7 @@ impl World {
             account: key.0,
             on_violation: self.settings.on_violation(self.account_name(key.0), &key.1),
             cross_account: self.settings.cross_account(&key.1),
-            flatten: self.settings.flatten(&key.1),
+            flatten: self.flatten_of(key),
             data,
         };
         self.next.put(&key.1, zone);
@@ -424,6 +430,7 @@ impl World {
     /// Makes the next snapshot, if it differs from the last one: everything it rests on is on disk, or was said loudly
     /// not to be.
     pub fn publish(&mut self, now: Now) -> Option<Snapshot> {
+        self.serve_changed();
         self.take_in_zone_changes(now);
         if std::mem::take(&mut self.grants_stale) {
             self.derive_grants(now);

@@ -40,11 +40,7 @@ pub fn compile(
     }
     let Lines { parsed, ids, .. } = lines;
     let parsed = zonefile::assemble(apex, parsed, key);
-    if parsed.has_errors() {
-        let errors = parsed.findings.iter().filter(|f| f.severity == Severity::Error);
-        let texts: Vec<&str> = errors.take(5).map(|f| f.message.as_str()).collect();
-        return Err(Problem::new(Problem::NO_ZONE, format!("{}.", texts.join("; "))));
-    }
+    refuse_errors(&parsed)?;
     let data = match arena {
         Some(arena) => build::build_in(arena, apex, &parsed, key),
         None => build::build(apex, &parsed, key),
@@ -56,6 +52,36 @@ pub fn compile(
     });
     let remarks = remarks.collect();
     Ok(Compiled { data, warnings: parsed.warnings, remarks })
+}
+
+/// Checks some names as they would stand in the zone: all errors of a zone are errors of a name.
+pub fn check<'n>(
+    content: &Content,
+    records: &RecordSet,
+    names: impl Iterator<Item = &'n Name>,
+    key: &HashKey,
+) -> Result<(), Problem> {
+    let apex = records.apex();
+    let mut lines = Lines { parsed: Parsed::default(), key, ids: Vec::new() };
+    lines.head(content, apex);
+    // The apex has what the server adds: it is checked with it.
+    let apex_records = records.at(apex);
+    let owner = lines.owner(apex);
+    apex_records.for_each(|record| lines.record(owner, record));
+    for name in names.filter(|name| *name != apex) {
+        let owner = lines.owner(name);
+        records.at(name).for_each(|record| lines.record(owner, record));
+    }
+    refuse_errors(&zonefile::assemble(apex, lines.parsed, key))
+}
+
+fn refuse_errors(parsed: &Parsed) -> Result<(), Problem> {
+    if !parsed.has_errors() {
+        return Ok(());
+    }
+    let errors = parsed.findings.iter().filter(|f| f.severity == Severity::Error);
+    let texts: Vec<&str> = errors.take(5).map(|f| f.message.as_str()).collect();
+    Err(Problem::new(Problem::NO_ZONE, format!("{}.", texts.join("; "))))
 }
 
 /// Records as they come from the parser; the place of each is its number.

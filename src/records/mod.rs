@@ -6,6 +6,7 @@
 pub mod compile;
 pub mod content;
 pub mod data;
+pub mod derived;
 pub mod export;
 pub mod filter;
 pub mod import;

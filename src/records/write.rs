@@ -36,7 +36,7 @@ pub struct Batch {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Outcome {
     Record(Box<Record>),
-    Deleted(Uuid),
+    Deleted(Box<Record>),
     Batch { deletes: Vec<Record>, patches: Vec<Record>, puts: Vec<Record>, posts: Vec<Record> },
     Imported { added: usize, parsed: usize },
     Settings,
@@ -110,7 +110,7 @@ pub fn apply(
         Write::Patch(id, input) => {
             Outcome::Record(Box::new(edit(set, *id, input, Input::patch, now)?))
         }
-        Write::Delete(id) => Outcome::Deleted(set.remove(*id)?.id),
+        Write::Delete(id) => Outcome::Deleted(Box::new(set.remove(*id)?)),
         Write::Batch(batch) => run(batch, set, ids, now)?,
         Write::Import(lines) => import(lines, set, ids, now)?,
         Write::Settings(patch) => {

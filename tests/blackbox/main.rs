@@ -17,6 +17,7 @@ mod outside;
 mod page;
 mod page_browser;
 mod policy_oracle;
+mod records;
 mod reload;
 mod resolvers;
 mod sample_world;

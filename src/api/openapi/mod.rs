@@ -4,6 +4,7 @@
 
 mod client;
 mod operations;
+mod records;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -57,6 +58,8 @@ enum Body {
     None,
     /// A schema by its name.
     Json(&'static str),
+    /// A form with a file.
+    Form(&'static str),
 }
 
 /// What comes back when all went well.
@@ -73,6 +76,9 @@ enum Shape {
 
 const GET: &str = "get";
 const POST: &str = "post";
+const PUT: &str = "put";
+const PATCH: &str = "patch";
+const DELETE: &str = "delete";
 
 const PAGE: Parameter = Parameter("page", Kind::Number, "Which page, from 1 on.");
 const PER_PAGE: Parameter = Parameter("per_page", Kind::Number, "How many on a page.");
@@ -121,6 +127,10 @@ impl Operation {
         }
         match self.body {
             Body::None => {}
+            Body::Form(name) => {
+                let content = json!({ "multipart/form-data": { "schema": reference(name) } });
+                operation["requestBody"] = json!({ "required": true, "content": content });
+            }
             Body::Json(name) => {
                 let content = json!({ "application/json": { "schema": reference(name) } });
                 operation["requestBody"] = json!({ "required": true, "content": content });
@@ -213,7 +223,7 @@ fn envelope(result: &Value, is_page: bool) -> Value {
 
 /// All operations.
 fn all() -> impl Iterator<Item = &'static Operation> {
-    operations::OWN.iter().chain(client::V4)
+    operations::OWN.iter().chain(client::V4).chain(records::V4)
 }
 
 /// The whole document.

@@ -168,7 +168,7 @@ fn tokens() -> Tokens {
 impl World {
     /// Makes the database fit the zones that exist, after a start.
     pub(super) fn reconcile(&mut self, now: Now) {
-        let World { custom, ownership, .. } = self;
+        let World { custom, ownership, stored, .. } = self;
         let Ok(open) = custom.usable() else { return };
         let control = open.registrar.control();
         ownership.reserve(control.used.accounts, control.used.zones);
@@ -177,7 +177,8 @@ impl World {
             held.is_some_and(|h| h.id == zone.id && h.account == zone.account)
         };
         let accounts: HashSet<AccountId> = ownership.accounts().map(|(_, id)| id).collect();
-        let zones = control.zones.iter().filter(|z| !stands(z)).map(|z| Change::ZoneRemoved(z.id));
+        let gone = control.zones.iter().filter(|z| !stands(z) && stored.zone(z.id).is_none());
+        let zones = gone.map(|z| Change::ZoneRemoved(z.id));
         let gone = control.accounts.iter().filter(|a| !accounts.contains(&a.id));
         let changes: Vec<Change> =
             zones.chain(gone.map(|a| Change::AccountRemoved(a.id))).collect();
@@ -311,13 +312,15 @@ impl World {
     }
 
     fn remove_gone_zones(&mut self, touched: &BTreeSet<Name>, now: Now) {
-        let World { custom, ownership, .. } = self;
+        let World { custom, ownership, stored, .. } = self;
         let Ok(open) = custom.usable() else { return };
         let zones = open.registrar.control().zones.iter();
         let touched =
             zones.filter(|z| touched.iter().any(|apex| z.apex == *apex || apex.is_root()));
         let gone =
             touched.filter(|z| ownership.zone(z.apex.as_wire()).is_none_or(|held| held.id != z.id));
+        // What lives in the store is there until somebody deletes it.
+        let gone = gone.filter(|z| stored.zone(z.id).is_none());
         let changes: Vec<Change> = gone.map(|z| Change::ZoneRemoved(z.id)).collect();
         if changes.is_empty() {
             return;

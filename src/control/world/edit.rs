@@ -32,6 +32,10 @@ impl World {
     /// Tells files that are not known yet from those that have to be read again.
     pub(super) fn sort_out(&mut self, zones: &ZonesFolder, touched: Touched, survey: &mut Survey) {
         for (key, found) in touched {
+            if self.is_stored(&key) {
+                self.say_file_ignored(&key);
+                continue;
+            }
             let is_known = self.state(&key).is_some();
             if let Some(found) = &found
                 && (is_known || self.is_there(zones, key.0, &found.file.file_name))

@@ -41,6 +41,16 @@ impl World {
         }
     }
 
+    /// Lets an account hold a name that is in no file.
+    pub(super) fn claim_one(&mut self, key: &Key) -> Result<(), Refusal> {
+        let mut register = std::mem::take(&mut self.register);
+        let decision = register.settle(&[self.new_claim(key)], &self.allowed()).pop();
+        self.register = register;
+        let title = decision.expect("one claim gets one decision")?;
+        self.hold_name(key, title);
+        Ok(())
+    }
+
     pub(super) fn allowed(&self) -> Allowed<'_, impl Fn(&str) -> Option<AccountId>> {
         Allowed {
             settings: &self.settings,
@@ -131,7 +141,7 @@ impl World {
         let gone: Vec<(AccountId, Arc<str>)> = self
             .accounts
             .iter()
-            .filter(|(_, account)| account.zones.is_empty())
+            .filter(|(id, account)| account.zones.is_empty() && !self.stored.has_any(**id))
             .filter(|(_, account)| !self.settings.accounts.contains_key(&*account.name))
             .filter(|(_, account)| !has_folder(&account.name))
             .map(|(id, account)| (*id, account.name.clone()))

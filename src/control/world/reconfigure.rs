@@ -96,7 +96,7 @@ impl World {
                 let new = Zone {
                     on_violation: self.settings.on_violation(account, &apex),
                     cross_account: self.settings.cross_account(&apex),
-                    flatten: self.settings.flatten(&apex),
+                    flatten: self.flatten_of(&(zone.account, apex.clone())),
                     ..zone.clone()
                 };
                 let same = new.on_violation == zone.on_violation

@@ -104,6 +104,7 @@ impl World {
         let (mut world, reader) = recalled?;
         let image = image.and_then(|image| image.of(&world.keys.contents, &zones));
         world.read_everything(found, &reader, image.as_ref(), now);
+        world.read_stored(&data.join(DATABASE));
         world.next.build();
         world.enforce(None, now);
         world.forget_texts(&reader);
@@ -129,6 +130,7 @@ impl World {
             ownership: store.ownership,
             grants: store.grants,
             custom: Custom::open(&database),
+            stored: Default::default(),
             directory: None,
             accounts_stale: true,
             ids: PublicIds::new(store.id_key),
@@ -152,6 +154,7 @@ impl World {
             cookie_secret,
             _lock: store.lock,
         };
+        world.recall_stored();
         world.reconcile(now);
         world.recall();
         Ok((world, reader))
@@ -169,6 +172,9 @@ impl World {
             self.add_account(&name);
         }
         for (apex, held) in self.ownership.zones() {
+            if self.stored.zone(held.id).is_some() {
+                continue;
+            }
             if let Some(account) = self.accounts.get_mut(&held.account) {
                 account.zones.insert(apex.clone(), ZoneState::default());
             }
@@ -191,7 +197,8 @@ impl World {
         self.decide_missing(now, Duration::ZERO);
         self.claim(&new);
         self.claim_refused();
-        let keys = self.held_keys();
+        let mut keys = self.held_keys();
+        keys.retain(|key| !self.is_stored(key));
         let mut progress = Progress::new(keys.len(), now);
         let origins = Origins { zones: zones.as_ref(), kept: Some(kept), image };
         let mut arenas = Arenas::new(Arena::default);
@@ -259,6 +266,10 @@ impl World {
                 Ok(found) => {
                     for found in found {
                         let key = (id, found.file.apex.clone());
+                        if self.is_stored(&key) {
+                            self.say_file_ignored(&key);
+                            continue;
+                        }
                         let is_known = self.state(&key).is_some();
                         self.note(&key, &found);
                         new.extend((!is_known).then_some(key));

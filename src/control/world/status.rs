@@ -77,6 +77,7 @@ impl World {
                 list.push(self.row(&(*id, apex.clone()), state));
             }
         }
+        list.extend(self.stored_rows());
         list.sort_by(|a, b| (&a.account, &a.zone).cmp(&(&b.account, &b.zone)));
         list
     }
@@ -85,6 +86,9 @@ impl World {
     pub fn zone_row(&self, apex: &crate::base::name::Name) -> Option<command::ZoneRow> {
         let held = self.ownership.zone(apex.as_wire())?;
         let key = (held.account, apex.clone());
+        if let Some(zone) = self.stored.zone(held.id) {
+            return Some(self.stored_row(held.id, zone));
+        }
         Some(self.row(&key, self.state(&key)?))
     }
 

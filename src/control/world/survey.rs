@@ -108,6 +108,10 @@ impl World {
         }
         for found in found {
             let key = (id, found.file.apex.clone());
+            if self.is_stored(&key) {
+                self.say_file_ignored(&key);
+                continue;
+            }
             let is_known = self.state(&key).is_some();
             let is_same = look == Look::Stamps && self.is_as_read(folder, &key, &found);
             self.note(&key, &found);

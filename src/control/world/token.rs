@@ -53,6 +53,7 @@ impl World {
     fn forget_unstored(&mut self) {
         self.grants_stale = true;
         self.custom.read_again();
+        self.stored.forget();
     }
 
     /// Tells whoever reads beside the publisher what changed.

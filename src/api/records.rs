@@ -1,0 +1,384 @@
+//! `zones/{id}/dns_records` and `dns_settings`: what clients of the v4 dialect do all day.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Map, Value, json};
+
+use super::envelope::{Answer, Reply};
+use super::error::{ApiError, Problem};
+use super::form::Form;
+use super::page::{Page, Params};
+use super::{Api, Caller, Zone};
+use crate::base::name::Name;
+use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
+use crate::control::world::Now;
+use crate::control::world::records::{Ask, Refused, Written};
+use crate::records::filter::Query;
+use crate::records::input::Input;
+use crate::records::write::{Batch, Outcome, Write};
+use crate::records::{self, Content, Record, derived, export, id_from_hex, import, object};
+use crate::store::state::scope::Verb;
+
+pub fn routes() -> Router<Api> {
+    Router::new()
+        .route("/zones/{zone_id}/dns_records", get(list).post(create))
+        .route("/zones/{zone_id}/dns_records/batch", post(batch))
+        .route("/zones/{zone_id}/dns_records/export", get(export_text))
+        .route("/zones/{zone_id}/dns_records/import", post(import_text))
+        .route(
+            "/zones/{zone_id}/dns_records/{dns_record_id}",
+            get(show).put(replace).patch(patch).delete(delete),
+        )
+        .route("/zones/{zone_id}/dns_settings", get(settings).patch(patch_settings))
+        .route(
+            "/zones/{zone_id}/settings/cname_flattening",
+            get(flattening).patch(patch_flattening),
+        )
+}
+
+/// What is read of a zone.
+struct Read {
+    /// `None`: the zone is as its file says.
+    content: Option<Content>,
+    records: Vec<Record>,
+}
+
+/// The records of a zone, or of one of its names.
+async fn read(api: &Api, zone: &Zone, name: Option<Name>) -> Result<Read, ApiError> {
+    let id = zone.id;
+    let stored = api.read(move |store| {
+        let Some(content) = store.content(id)? else { return Ok(None) };
+        let records = store.records(id, name.as_ref())?;
+        Ok(Some(Read { content: Some(content), records }))
+    });
+    if let Some(read) = stored.await? {
+        return Ok(read);
+    }
+    let snapshot = api.published.load_full();
+    let found = Name::from_text(&zone.name).ok().and_then(|apex| {
+        let found = snapshot.catalog.zone_at(&apex)?;
+        (found.id == id && found.data.is_ready()).then(|| derived::records(id, &found.data))
+    });
+    Ok(Read { content: None, records: found.unwrap_or_default() })
+}
+
+/// How a zone is shown beside its records.
+#[derive(Clone)]
+struct Shown {
+    id: String,
+    apex: Name,
+}
+
+impl Shown {
+    fn of(api: &Api, zone: &Zone) -> Result<Shown, ApiError> {
+        let apex = Name::from_text(&zone.name).map_err(|_| ApiError::internal())?;
+        Ok(Shown { id: api.ids.zone(zone.id), apex })
+    }
+
+    fn record(&self, record: &Record) -> Value {
+        object::record(record, &self.id, &self.apex)
+    }
+
+    fn records(&self, records: &[Record]) -> Value {
+        records.iter().map(|record| self.record(record)).collect()
+    }
+}
+
+async fn list(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+    params: Params,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Read)?;
+    let pairs: Vec<(String, String)> =
+        params.all().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let query = Query::read(&pairs).map_err(|problem| refused(vec![problem]))?;
+    let found = read(&api, &zone, query.only_name()).await?;
+    let page = Page { number: query.page, size: query.per_page };
+    let shown = Shown::of(&api, &zone)?;
+    // Sorting a million records takes its time.
+    let sorted = tokio::task::spawn_blocking(move || {
+        let (records, total) = query.page(found.records);
+        let items: Vec<Value> = records.iter().map(|record| shown.record(record)).collect();
+        (items, total)
+    });
+    let (items, total) = sorted.await.map_err(|_| ApiError::internal())?;
+    Ok(Reply::page(items, &page, total))
+}
+
+async fn show(
+    caller: Caller,
+    State(api): State<Api>,
+    Path((zone, id)): Path<(String, String)>,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Read)?;
+    let id = record_id(&id)?;
+    let number = zone.id;
+    let stored = api.read(move |store| Ok((store.content(number)?, store.record(number, id)?)));
+    let record = match stored.await? {
+        (Some(_), record) => record,
+        (None, _) => {
+            let records = read(&api, &zone, None).await?.records;
+            records.into_iter().find(|record| record.id == id)
+        }
+    };
+    let record = record.ok_or_else(|| refused(vec![records::Problem::unknown_record()]))?;
+    Ok(Reply::of(Shown::of(&api, &zone)?.record(&record)))
+}
+
+fn record_id(text: &str) -> Result<Uuid, ApiError> {
+    id_from_hex(text).ok_or_else(|| refused(vec![records::Problem::unknown_record()]))
+}
+
+async fn create(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+    params: Params,
+    body: Bytes,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let input = input(&body)?;
+    write(&api, &caller, &zone, Write::Create(input), &params).await
+}
+
+async fn replace(
+    caller: Caller,
+    State(api): State<Api>,
+    Path((zone, id)): Path<(String, String)>,
+    params: Params,
+    body: Bytes,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let change = Write::Replace(record_id(&id)?, input(&body)?);
+    write(&api, &caller, &zone, change, &params).await
+}
+
+async fn patch(
+    caller: Caller,
+    State(api): State<Api>,
+    Path((zone, id)): Path<(String, String)>,
+    params: Params,
+    body: Bytes,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let change = Write::Patch(record_id(&id)?, input(&body)?);
+    write(&api, &caller, &zone, change, &params).await
+}
+
+async fn delete(
+    caller: Caller,
+    State(api): State<Api>,
+    Path((zone, id)): Path<(String, String)>,
+    params: Params,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    write(&api, &caller, &zone, Write::Delete(record_id(&id)?), &params).await
+}
+
+async fn batch(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+    params: Params,
+    body: Bytes,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let batch = Batch::from_json(&object_of(&body)?).map_err(|problem| refused(vec![problem]))?;
+    write(&api, &caller, &zone, Write::Batch(batch), &params).await
+}
+
+async fn write(api: &Api, caller: &Caller, zone: &Zone, write: Write, params: &Params) -> Answer {
+    let shown = Shown::of(api, zone)?;
+    let Written { outcome, messages, .. } = carry_out(api, caller, zone, write, params).await?;
+    let result = match &outcome {
+        Outcome::Record(record) => shown.record(record),
+        Outcome::Deleted(record) => json!({ "id": records::hex(record.id) }),
+        Outcome::Batch { deletes, patches, puts, posts } => json!({
+            "deletes": shown.records(deletes), "patches": shown.records(patches),
+            "puts": shown.records(puts), "posts": shown.records(posts),
+        }),
+        Outcome::Imported { added, parsed } => {
+            json!({ "recs_added": added, "total_records_parsed": parsed })
+        }
+        Outcome::Settings => Value::Null,
+    };
+    Ok(Reply::of(result).with_messages(problems(messages)))
+}
+
+async fn carry_out(
+    api: &Api,
+    caller: &Caller,
+    zone: &Zone,
+    write: Write,
+    params: &Params,
+) -> Result<Written, ApiError> {
+    let dry_run = params.flag("dry_run")?.unwrap_or_default();
+    let ask = Ask { dry_run, actor: caller.actor() };
+    let id = zone.id;
+    api.change(move |world, now| {
+        world.write_records(id, &write, &ask, now).map_err(|refusal| match refusal {
+            Refused::Problems(problems) => refused(problems),
+            Refused::NoZone => ApiError::unknown("zone"),
+            Refused::Store(why) => ApiError::unavailable(&why),
+        })
+    })
+    .await
+}
+
+async fn export_text(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+) -> Result<Response, ApiError> {
+    let zone = caller.zone(&zone, Verb::Read)?;
+    let Read { content, records } = read(&api, &zone, None).await?;
+    let (apex, now) = (Shown::of(&api, &zone)?.apex, caller.now);
+    let made =
+        tokio::task::spawn_blocking(move || export::text(&apex, content.as_ref(), &records, now));
+    let text = made.await.map_err(|_| ApiError::internal())?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+async fn import_text(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let start = Now::read();
+    let form = Form::read(&headers, body).map_err(ApiError::body)?;
+    let text = form.get("file").ok_or_else(|| ApiError::body("the part `file` is missing"))?;
+    if form.get("proxied").is_some_and(|value| value.trim_ascii() == b"true") {
+        let problem = records::Problem::new(
+            records::Problem::NOT_PROXIABLE,
+            "Records cannot be proxied: this server has no proxy. Send proxied=false.",
+        );
+        return Err(refused(vec![problem]));
+    }
+    let (apex, key) = (Shown::of(&api, &zone)?.apex, api.published.load().key);
+    let parsed = tokio::task::spawn_blocking(move || import::read(&apex, &text, &key));
+    let parsed = parsed.await.map_err(|_| ApiError::internal())?.map_err(refused)?;
+    let mut reply = write(&api, &caller, &zone, Write::Import(parsed.lines), &params).await?;
+    reply.messages.splice(0..0, problems(parsed.messages));
+    let end = Now::read();
+    let seconds = end.at.saturating_duration_since(start.at).as_secs_f64();
+    let time = |at: UnixTime| at.to_string();
+    let body = json!({
+        "success": true, "errors": [], "messages": reply.messages, "result": reply.result,
+        "timing": {
+            "start_time": time(start.unix), "end_time": time(end.unix), "process_time": seconds,
+        },
+    });
+    Ok((StatusCode::OK, axum::Json(body)).into_response())
+}
+
+async fn settings(caller: Caller, State(api): State<Api>, Path(zone): Path<String>) -> Answer {
+    let zone = caller.zone(&zone, Verb::Read)?;
+    Ok(Reply::of(settings_object(&api, &zone, None).await?))
+}
+
+/// The settings of a zone; those that are given, or those that are stored.
+async fn settings_object(
+    api: &Api,
+    zone: &Zone,
+    given: Option<records::Settings>,
+) -> Result<Value, ApiError> {
+    let (id, shown) = (zone.id, Shown::of(api, zone)?);
+    let stored = match given {
+        Some(settings) => Some(settings),
+        None => api.read(move |store| store.content(id)).await?.map(|content| content.settings),
+    };
+    let snapshot = api.published.load();
+    let flattens = snapshot.catalog.zone_at(&shown.apex).is_some_and(|zone| {
+        zone.id == id && zone.flatten == crate::model::settings::FlattenMode::All
+    });
+    // Of a zone of the store the snapshot may be older than what was just written.
+    let from_config = flattens && stored.is_none();
+    Ok(stored.unwrap_or_default().object(&shown.apex, from_config))
+}
+
+async fn patch_settings(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+    params: Params,
+    body: Bytes,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let patch = object_of(&body)?;
+    let written = carry_out(&api, &caller, &zone, Write::Settings(patch), &params).await?;
+    let object = settings_object(&api, &zone, Some(written.settings)).await?;
+    Ok(Reply::of(object).with_messages(problems(written.messages)))
+}
+
+/// The older name of one of the settings.
+async fn flattening(caller: Caller, State(api): State<Api>, Path(zone): Path<String>) -> Answer {
+    let zone = caller.zone(&zone, Verb::Read)?;
+    let settings = settings_object(&api, &zone, None).await?;
+    Ok(Reply::of(flattening_object(&settings)))
+}
+
+fn flattening_object(settings: &Value) -> Value {
+    let all = settings["flatten_all_cnames"] == true;
+    let value = if all { "flatten_all" } else { "flatten_at_root" };
+    json!({ "id": "cname_flattening", "value": value, "editable": true, "modified_on": null })
+}
+
+async fn patch_flattening(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(zone): Path<String>,
+    params: Params,
+    body: Bytes,
+) -> Answer {
+    let zone = caller.zone(&zone, Verb::Records)?;
+    let all = match object_of(&body)?.get("value").and_then(Value::as_str) {
+        Some("flatten_all") => true,
+        Some("flatten_at_root") => false,
+        _ => return Err(ApiError::body("value must be flatten_at_root or flatten_all")),
+    };
+    let mut patch = Map::new();
+    patch.insert("flatten_all_cnames".to_owned(), json!(all));
+    let written = carry_out(&api, &caller, &zone, Write::Settings(patch), &params).await?;
+    let settings = settings_object(&api, &zone, Some(written.settings)).await?;
+    Ok(Reply::of(flattening_object(&settings)).with_messages(problems(written.messages)))
+}
+
+fn object_of(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    serde_json::from_slice(body).map_err(ApiError::body)
+}
+
+fn input(body: &[u8]) -> Result<Input, ApiError> {
+    Input::from_json(&object_of(body)?).map_err(|problem| refused(vec![problem]))
+}
+
+fn problems(all: Vec<records::Problem>) -> Vec<Problem> {
+    let one = |problem: records::Problem| {
+        let shown = Problem::new(problem.code, problem.message);
+        match problem.pointer {
+            Some(pointer) => shown.at(pointer),
+            None => shown,
+        }
+    };
+    all.into_iter().map(one).collect()
+}
+
+/// The error of a write that was refused.
+fn refused(all: Vec<records::Problem>) -> ApiError {
+    let status = match all.first().map(records::Problem::status) {
+        Some(records::problem::Status::NotFound) => StatusCode::NOT_FOUND,
+        Some(records::problem::Status::Forbidden) => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    ApiError { problems: problems(all), ..ApiError::new(status, 0, "") }
+}
