@@ -116,12 +116,11 @@ impl Imager {
         let mut writer = Writer::begin(&self.folder, &self.key, &self.zones)?;
         let mut written = Written::default();
         let mut young = Vec::new();
-        let mut zones = snapshot.catalog.iter();
-        loop {
-            let keys: Vec<Key> = zones.by_ref().take(TOGETHER).map(key_of).collect();
-            if keys.is_empty() {
-                break;
-            }
+        // In the order in which a start takes them in.
+        let mut zones: Vec<&Zone> = snapshot.catalog.iter().collect();
+        zones.sort_unstable_by_key(|zone| (zone.account, zone.id));
+        for zones in zones.chunks(TOGETHER) {
+            let keys: Vec<Key> = zones.iter().map(|zone| key_of(zone)).collect();
             match self.add(&mut writer, keys, &mut written)? {
                 Some(more) => young.extend(more),
                 None => return Ok(None),

@@ -44,7 +44,7 @@ use super::suffixes::Suffixes;
 use serde::{Deserialize, Serialize};
 
 use crate::base::hash::Keyed;
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::base::public_id::PublicIds;
 use crate::base::time::UnixTime;
@@ -359,11 +359,16 @@ impl World {
 
     /// Puts data of a zone into the next snapshot. The account holds the apex.
     fn put(&mut self, key: &Key, data: ZoneData) {
-        let Some(held) = self.ownership.zone(key.1.as_wire()).filter(|h| h.account == key.0) else {
-            return;
-        };
+        let held = self.ownership.zone(key.1.as_wire()).filter(|h| h.account == key.0);
+        if let Some(held) = held {
+            self.put_held(key, held.id, data);
+        }
+    }
+
+    /// The same for a zone that the account is known to hold under this id.
+    fn put_held(&mut self, key: &Key, id: ZoneId, data: ZoneData) {
         let zone = Zone {
-            id: held.id,
+            id,
             account: key.0,
             on_violation: self.settings.on_violation(self.account_name(key.0), &key.1),
             cross_account: self.settings.cross_account(&key.1),

@@ -11,7 +11,6 @@
 //! end     0, chunks, CRC-32 of both, 0
 //! ```
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -25,7 +24,6 @@ use tracing::{info, warn};
 
 use super::journal::sync_folder;
 use super::zones::ContentHash;
-use crate::base::hash::Keyed;
 use crate::base::id::ZoneId;
 use crate::base::mem::{AREA, Filled, Place};
 use crate::model::zone::ZoneData;
@@ -111,8 +109,8 @@ fn word(octets: &[u8], n: usize) -> u32 {
 pub struct Image {
     head: Head,
     chunks: Vec<Chunk>,
-    /// Chunk and number in it.
-    by_zone: HashMap<ZoneId, (u32, u32), Keyed>,
+    /// Each with its chunk and number in that, in the order of ids.
+    by_zone: Vec<(ZoneId, u32, u32)>,
     taken: AtomicUsize,
 }
 
@@ -176,7 +174,8 @@ impl Image {
     }
 
     pub fn find(&self, zone: ZoneId) -> Option<Found<'_>> {
-        let &(chunk, number) = self.by_zone.get(&zone)?;
+        let at = self.by_zone.binary_search_by_key(&zone, |(zone, ..)| *zone).ok()?;
+        let (_, chunk, number) = self.by_zone[at];
         let (chunk, number) = (&self.chunks[chunk as usize], number as usize);
         let (entry, _) = Entry::decode(&chunk.entries[number * ENTRY..][..ENTRY]);
         Some(Found { entry, data: &chunk.data, number, taken: &self.taken })
@@ -227,12 +226,13 @@ fn read(file: &File) -> io::Result<Image> {
     let spans = spans(file, 16 + u64::from(head_len), len)?;
     let chunks = read_chunks(file, &spans)?;
     let count = spans.iter().map(|span| span.entries / ENTRY).sum();
-    let mut by_zone = HashMap::with_capacity_and_hasher(count, Keyed::default());
+    let mut by_zone = Vec::with_capacity(count);
     for (c, chunk) in chunks.iter().enumerate() {
         for (n, octets) in chunk.entries.chunks_exact(ENTRY).enumerate() {
-            by_zone.insert(ZoneId(word(octets, 0)), (c as u32, n as u32));
+            by_zone.push((ZoneId(word(octets, 0)), c as u32, n as u32));
         }
     }
+    by_zone.sort_unstable();
     Ok(Image { head, chunks, by_zone, taken: AtomicUsize::new(0) })
 }
 

@@ -14,6 +14,9 @@ use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 
+/// Octets of a record, about.
+const RECORD: usize = 80;
+
 /// A zone that is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Held {
@@ -73,6 +76,9 @@ impl Ownership {
     /// Opens `ownership.log` at `path`.
     pub fn open(path: &Path) -> io::Result<Ownership> {
         let mut state = State::default();
+        // A table that grows step by step to a million names is built twice.
+        let octets = std::fs::metadata(path).map_or(0, |log| log.len());
+        state.zones.reserve(octets as usize / RECORD);
         let mut wrong = None;
         let log = Log::open(path, |record| {
             if let Err(what) = state.apply(&record) {
@@ -80,6 +86,7 @@ impl Ownership {
             }
         })?;
         state.drop_orphans();
+        state.zones.shrink_to_fit();
         match wrong {
             Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
             None => Ok(Ownership { state, log, pending: Vec::new(), changed: None }),

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use super::reading::Done;
 use super::survey::Survey;
 use super::{Held, Key, Now, World, ZoneState};
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::control::files::{AccountFolder, FileError, Stray, ZoneFile, ZonesFolder};
 use crate::control::hold::Removal;
@@ -101,7 +101,7 @@ impl World {
 
     /// Takes in what was read of one zone.
     pub(super) fn apply(&mut self, done: Done, now: Now) {
-        let Done { key, loaded, kept, is_kept, depends } = done;
+        let Done { key, loaded, kept, kept_as, depends } = done;
         if let Some((data, hash)) = kept {
             self.put(&key, data);
             if let Some(state) = self.state_mut(&key) {
@@ -122,8 +122,10 @@ impl World {
         }
         match outcome {
             Outcome::Same => self.same(&key),
-            Outcome::Good(good) if is_kept => self.install_kept(&key, good),
-            Outcome::Good(good) => self.offer(&key, good, now),
+            Outcome::Good(good) => match kept_as {
+                Some(zone) => self.install_kept(&key, zone, good),
+                None => self.offer(&key, good, now),
+            },
             Outcome::Bad(bad) => self.bad(&key, bad),
             Outcome::Missing => self.gone(&key, now),
         }
@@ -142,8 +144,8 @@ impl World {
     }
 
     /// At the start: the content that was served before, which is on disk already.
-    fn install_kept(&mut self, key: &Key, good: Good) {
-        self.put(key, good.data);
+    fn install_kept(&mut self, key: &Key, zone: ZoneId, good: Good) {
+        self.put_held(key, zone, good.data);
         if let Some(state) = self.state_mut(key) {
             state.served = Some(good.hash);
             if good.remarks.warnings > 0 {

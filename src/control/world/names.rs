@@ -162,7 +162,8 @@ fn settle_incumbents<'a>(
     allowed: &Allowed<'_, impl Fn(&str) -> Option<AccountId>>,
     name_of: impl Fn(AccountId) -> &'a str,
 ) -> (Register, Vec<(AccountId, Name, Refusal)>) {
-    let held: Vec<_> = ownership.zones().collect();
+    let mut held: Vec<_> = ownership.zones().collect();
+    held.sort_unstable_by_key(|(_, held)| held.id);
     let claims: Vec<Claim<'_>> = held
         .iter()
         .map(|(apex, held)| Claim {

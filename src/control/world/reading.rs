@@ -59,8 +59,8 @@ pub(super) struct Done {
     pub loaded: Loaded,
     /// The version that was kept, where the file holds another one or a bad one.
     pub kept: Option<(ZoneData, ContentHash)>,
-    /// The content of the file is what was kept.
-    pub is_kept: bool,
+    /// The content of the file is what was kept of the zone with this id, which the account holds.
+    pub kept_as: Option<ZoneId>,
     /// Files elsewhere that the zone depends on.
     pub depends: Vec<PathBuf>,
 }
@@ -224,16 +224,16 @@ impl<'a> Worker<'a> {
             Ok(folder) => depends(folder, &loaded.parts),
             Err(_) => Vec::new(),
         };
-        let is_kept = match &mut loaded.outcome {
+        let kept_as = match &mut loaded.outcome {
             Outcome::Good(good) if kept_hash == Some(good.hash) => {
                 // On disk already; freed by the thread that made it.
                 good.sources = Vec::new();
-                true
+                job.zone
             }
-            _ => false,
+            _ => None,
         };
-        let kept = if is_kept { None } else { self.kept_version(job, keys, arena) };
-        Done { key: job.key.clone(), loaded, kept, is_kept, depends }
+        let kept = if kept_as.is_some() { None } else { self.kept_version(job, keys, arena) };
+        Done { key: job.key.clone(), loaded, kept, kept_as, depends }
     }
 
     /// What reading the file would give, if it is as it was when the image was made, and holds what was kept.

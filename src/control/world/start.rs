@@ -171,12 +171,13 @@ impl World {
         for name in names {
             self.add_account(&name);
         }
-        for (apex, held) in self.ownership.zones() {
-            if self.stored.zone(held.id).is_some() {
+        for key in self.held_keys() {
+            if self.is_stored(&key) {
                 continue;
             }
-            if let Some(account) = self.accounts.get_mut(&held.account) {
-                account.zones.insert(apex.clone(), ZoneState::default());
+            let (id, apex) = key;
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.zones.insert(apex, ZoneState::default());
             }
         }
         self.next.expect(self.ownership.zones().len());
@@ -252,8 +253,11 @@ impl World {
         self.unreadable = Some(text);
     }
 
+    /// All zones that are held, as they came: neighbours in this order are neighbours in memory and in the image.
     fn held_keys(&self) -> Vec<Key> {
-        self.ownership.zones().map(|(apex, held)| (held.account, apex.clone())).collect()
+        let mut held: Vec<_> = self.ownership.zones().collect();
+        held.sort_unstable_by_key(|(_, held)| (held.account, held.id));
+        held.into_iter().map(|(apex, held)| (held.account, apex.clone())).collect()
     }
 
     /// Notes all files that were found, and what is missing. Returns the zones that nobody claimed yet.
@@ -278,12 +282,16 @@ impl World {
                 Err(error) => self.unreadable_account(&account.name, &error.to_string()),
             }
         }
-        for key in self.held_keys() {
-            let unreadable = self.accounts.get(&key.0).is_some_and(|a| a.problem.is_some());
-            if !unreadable && self.state(&key).is_none_or(|state| !state.is_there) {
-                self.gone(&key, now);
-            }
-        }
+        let readable = self.accounts.iter().filter(|(_, account)| account.problem.is_none());
+        let gone = readable.flat_map(|(id, account)| {
+            let gone = account.zones.iter().filter(|(_, state)| !state.is_there);
+            gone.map(|(apex, _)| (*id, apex.clone()))
+        });
+        let is_held = |(id, apex): &Key| {
+            self.ownership.zone(apex.as_wire()).is_some_and(|held| held.account == *id)
+        };
+        let gone: Vec<Key> = gone.filter(is_held).collect();
+        gone.iter().for_each(|key| self.gone(key, now));
         new
     }
 
