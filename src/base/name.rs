@@ -147,8 +147,36 @@ impl fmt::Display for Text<'_> {
 }
 
 /// Whether an octet stands for itself in a master file.
-fn is_plain(b: u8) -> bool {
+const fn is_plain(b: u8) -> bool {
     matches!(b, 0x21..=0x7E) && !matches!(b, b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$')
+}
+
+/// The same, to be looked up.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        plain[b] = is_plain(b as u8);
+        b += 1;
+    }
+    plain
+};
+
+/// Writes the text of a wire name to the beginning of `to`, as [`Text`] shows it, and tells how long it is. `None`: it
+/// is the root, needs escapes or has no room. For where a text is made for each question.
+pub fn write_plain(wire: &[u8], to: &mut [u8]) -> Option<usize> {
+    let text = wire.get(1..wire.len().checked_sub(1)?)?;
+    let to = to.get_mut(..text.len()).filter(|to| !to.is_empty())?;
+    to.copy_from_slice(text);
+    for (at, label) in labels(wire) {
+        if !label.iter().all(|&b| PLAIN[usize::from(b)]) {
+            return None;
+        }
+        if at > 0 {
+            to[at - 1] = b'.';
+        }
+    }
+    Some(text.len())
 }
 
 /// Labels of a valid wire name with their offsets, the root label left out.
@@ -330,6 +358,28 @@ mod tests {
 
     fn n(text: &str) -> Name {
         Name::from_text(text).unwrap()
+    }
+
+    #[test]
+    fn plain_text_is_the_same_text() {
+        for name in
+            ["www.example", "a", "x-1._tcp.*.b.example", ".", "a\\.b.c", "a\\000.c", "a\\@.b"]
+        {
+            let (name, mut to) = (n(name), [7; 30]);
+            let text = name.to_string();
+            let is_plain = !text.contains('\\') && text != ".";
+            let written = write_plain(name.as_wire(), &mut to);
+            assert_eq!(written, is_plain.then_some(text.len()), "{text}");
+            assert!(
+                !is_plain
+                    || to[..text.len()] == *text.as_bytes()
+                        && to[text.len()..] == [7; 30][text.len()..]
+            );
+            assert_eq!(write_plain(name.as_wire(), &mut to[..text.len() - 1]), None);
+            if is_plain {
+                assert_eq!(write_plain(name.as_wire(), &mut to[..text.len()]), written);
+            }
+        }
     }
 
     #[test]

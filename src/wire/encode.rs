@@ -500,18 +500,37 @@ impl std::fmt::Write for ErrorText {
 
 impl ErrorText {
     fn write(&mut self, ede: &Ede, context: &Context<'_>) {
-        let name = |i: usize| Text(context.name(i).wire());
-        let code = verdict::CODE;
-        // Cutting never fails, so neither does writing.
-        let _ = match ede.text {
-            EdeText::None => Ok(()),
-            EdeText::Plain(text) => self.write_str(text),
-            EdeText::AboutQuestion(text) => write!(self, "{text} {}", name(0)),
-            EdeText::Denied(Some((owner, target))) => {
-                let (owner, target) = (name(owner.into()), name(target.into()));
-                write!(self, "{code} CNAME cross-user banned: {owner} -> {target}")
+        // Cutting never fails, so neither does writing. No format string: a flood may be of denied names.
+        match ede.text {
+            EdeText::None => {}
+            EdeText::Plain(text) => self.put(text),
+            EdeText::AboutQuestion(text) => {
+                self.put(text);
+                self.put(" ");
+                self.name(context.name(0));
             }
-            EdeText::Denied(None) => write!(self, "{code} CNAME cross-user banned: {}", name(0)),
-        };
+            EdeText::Denied(edge) => {
+                self.put(verdict::CODE);
+                self.put(" CNAME cross-user banned: ");
+                self.name(context.name(edge.map_or(0, |(owner, _)| owner.into())));
+                if let Some((_, target)) = edge {
+                    self.put(" -> ");
+                    self.name(context.name(target.into()));
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        let _ = self.write_str(text);
+    }
+
+    fn name(&mut self, name: &NameBuf) {
+        match name::write_plain(name.wire(), &mut self.bytes[self.len..]) {
+            Some(len) => self.len += len,
+            None => {
+                let _ = write!(self, "{}", Text(name.wire()));
+            }
+        }
     }
 }
