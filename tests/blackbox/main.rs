@@ -23,4 +23,5 @@ mod resolvers;
 mod sample_world;
 mod scenarios;
 mod storm;
+mod unbound;
 mod withdrawn;
