@@ -36,7 +36,7 @@ const ROUNDS: usize = 7;
 type Row = (&'static str, Kind, usize, usize, &'static str);
 
 const FEW: usize = HOSTS;
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     ("one hot name", Kind::Hit, 1, FEW, ""),
     ("A among 1.2 M names", Kind::Hit, ASKED, FEW, ""),
     ("NXDOMAIN", Kind::Missing, ASKED, FEW, "A among 1.2 M names"),
@@ -48,7 +48,8 @@ const ROWS: [Row; 12] = [
     ("crossing, 1 M grants", Kind::Granted, ASKED, 1_000_000, "CNAME in the zone"),
     ("crossing, 10 M grants", Kind::Granted, ASKED, 10_000_000, "CNAME in the zone"),
     ("alias inside", Kind::AliasInside, ASKED, FEW, ""),
-    ("alias outside, cached", Kind::AliasOutside, ASKED, FEW, "alias inside"),
+    ("one hot alias outside", Kind::AliasOutside, 1, FEW, "one hot name"),
+    ("alias outside, cached", Kind::AliasOutside, ASKED, FEW, "A among 1.2 M names"),
 ];
 
 /// One after the other in memory, as the kernel leaves them for a worker.

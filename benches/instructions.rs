@@ -27,7 +27,7 @@ const MANY_GRANTS: usize = 1_000_000;
 const TOLERANCE: (f64, f64) = (3.0, 25.0);
 
 /// Title, kind, number of names that are asked for in turn, number of grants.
-const ROWS: [(&str, Kind, usize, usize); 10] = [
+const ROWS: [(&str, Kind, usize, usize); 13] = [
     ("hot hit", Kind::Hit, 1, 1),
     ("cold hit", Kind::Hit, HOSTS, 1),
     ("NXDOMAIN", Kind::Missing, HOSTS, 1),
@@ -35,6 +35,9 @@ const ROWS: [(&str, Kind, usize, usize); 10] = [
     ("CNAME in the zone", Kind::InZone, 1, 1),
     ("chain of 3", Kind::Chain, HOSTS, 1),
     ("crossing, 1 grant", Kind::Granted, 1, 1),
+    ("alias inside", Kind::AliasInside, HOSTS, 1),
+    ("hot alias outside", Kind::AliasOutside, 1, 1),
+    ("cold alias outside", Kind::AliasOutside, HOSTS, 1),
     ("crossing, 1 M grants", Kind::Granted, HOSTS, MANY_GRANTS),
     ("denied (1014)", Kind::Denied, HOSTS, MANY_GRANTS),
     ("unknown zone (REFUSED)", Kind::Unknown, HOSTS, MANY_GRANTS),
@@ -59,7 +62,9 @@ fn main() -> ExitCode {
 /// The part that runs under valgrind: row after row, each in one call of `counted`.
 fn ask_all() {
     for many in [1, MANY_GRANTS] {
-        let snapshot = world::snapshot(HOSTS, many);
+        let mut snapshot = world::snapshot(HOSTS, many);
+        let key = snapshot.key;
+        snapshot.outside.update((0..HOSTS).map(world::known).collect(), &key);
         for (_, kind, names, _) in ROWS.into_iter().filter(|row| row.3 == many) {
             counted(&mut Asker::new(&snapshot, kind, names, HOSTS));
         }

@@ -4,14 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
 
 use crate::config::settings::Flatten;
 use crate::model::flattened::{Entry, Key, Outcome, Update};
 use crate::model::outside::Known;
+use crate::outside::entry::under_settings;
 use crate::outside::journal;
 use crate::outside::resolve::Resolver;
 use crate::outside::service::{look_up, resolver, upstreams_of};
@@ -33,19 +32,18 @@ impl Beside {
         Ok(Beside { runtime, resolver, settings: settings.clone(), upstreams })
     }
 
-    /// Looks `key` up. `None`: not in the time in which a question must be answered.
-    pub fn look_up(&self, key: &Key) -> Option<Arc<Entry>> {
-        let limit = Duration::from_millis(self.settings.deadline_ms.into());
-        let found = async { timeout(limit, look_up(&self.resolver, &self.settings, key)).await };
-        self.runtime.block_on(found).ok()
+    /// Looks `key` up.
+    pub fn look_up(&self, key: &Key) -> Arc<Entry> {
+        self.runtime.block_on(look_up(&self.resolver, &self.settings, key))
     }
 }
 
-/// What a server has remembered in the folder `data`.
-pub fn remembered(data: &Path) -> Vec<Update> {
+/// What a server has remembered in the folder `data`, as far as the settings have it.
+pub fn remembered(data: &Path, settings: &Flatten) -> Vec<Update> {
     // A log that is not there or cannot be read is nothing to go by.
     let known = journal::read(&data.join(journal::FILE)).unwrap_or_default();
-    known.into_iter().map(|(key, (_, entry))| (key, Some(Arc::new(entry)))).collect()
+    let entry = |entry| under_settings(settings, &entry).map(Arc::new);
+    known.into_iter().map(|(key, (_, known))| (key, entry(known))).collect()
 }
 
 /// What is known when `new` was learnt: a failure leaves an answer that was good in place, as in the server.

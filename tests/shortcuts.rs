@@ -1,13 +1,21 @@
 //! Every short way gives what the long way gives, octet by octet: random worlds, random questions, alone and in groups.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bailiwick::base::hash::HashKey;
 use bailiwick::base::id::{AccountId, ZoneId};
 use bailiwick::base::limits::GROUP_MAX;
 use bailiwick::base::name::Name;
+use bailiwick::base::rtype;
 use bailiwick::base::time::UnixTime;
+use bailiwick::control::press::Press;
+use bailiwick::engine::answer::Outcome as AnswerOutcome;
 use bailiwick::model::catalog::{Catalog, Zone};
+use bailiwick::model::flattened::{
+    Addresses, Entry, Failure, FailureKind, Key, Outcome, OutsideHop, Update,
+};
 use bailiwick::model::grant::{Grant, GrantState, GrantTable};
 use bailiwick::model::question::{Client, Transport};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
@@ -18,7 +26,7 @@ use bailiwick::wire::{Group, Scratch, respond, respond_at_length};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const WORLDS: u64 = 60;
-const QUESTIONS: usize = 1_500;
+const QUESTIONS: usize = 1_200;
 
 struct Random(u64);
 
@@ -36,7 +44,7 @@ impl Random {
 const LABELS: [&str; 8] = ["a", "b", "www", "*", "long-label-of-many-octets", "_x", "c", "d"];
 const APEXES: [&str; 7] =
     ["example.com", "sub.example.com", "other.net", "net", "x.y.deep.org", "a.example.com", "."];
-const RECORDS: [&str; 16] = [
+const RECORDS: [&str; 18] = [
     "A 192.0.2.1",
     "A 192.0.2.2",
     "AAAA 2001:db8::1",
@@ -50,6 +58,8 @@ const RECORDS: [&str; 16] = [
     "DNAME @TARGET",
     "HTTPS 1 @TARGET",
     "ALIAS @TARGET",
+    "ALIAS @TARGET",
+    "ALIAS @TARGET",
     "CAA 0 issue ca.example",
     "TXT lots",
     "DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000",
@@ -61,11 +71,18 @@ fn name(text: &str) -> Name {
 
 fn below(random: &mut Random, apex: &str) -> String {
     let mut text = String::new();
-    for _ in 0..random.below(4) {
+    for _ in 0..[0, 1, 1, 1, 2, 3][random.below(6)] {
         text.push_str(random.of(&LABELS));
         text.push('.');
     }
     if apex == "." { if text.is_empty() { ".".into() } else { text } } else { text + apex }
+}
+
+/// A name to lead to: in some zone that may be there or not, or outside for certain.
+fn target(random: &mut Random) -> String {
+    let apex = random.of(&APEXES);
+    let of = ["elsewhere.test", apex][random.below(2)];
+    format!("{}.", below(random, of).trim_end_matches('.'))
 }
 
 fn data(random: &mut Random, key: &HashKey, apex: &str) -> ZoneData {
@@ -83,10 +100,9 @@ fn data(random: &mut Random, key: &HashKey, apex: &str) -> ZoneData {
     let soa_ttl = 10 + random.below(200) as u32;
     add(apex, soa_ttl, "SOA", "ns1 hostmaster 7 7200 900 1209600 60");
     add(apex, 3600, "NS", "ns1");
-    for _ in 0..random.below(40) {
+    for _ in 0..random.below(60) {
         let owner = below(random, apex);
-        let of = random.of(&APEXES);
-        let target = format!("{}.", below(random, of).trim_end_matches('.'));
+        let target = target(random);
         let (rtype, text) = random.of(&RECORDS).split_once(' ').unwrap();
         let text = text.replace("@TARGET", &target);
         match (rtype, text.as_str()) {
@@ -108,23 +124,28 @@ fn data(random: &mut Random, key: &HashKey, apex: &str) -> ZoneData {
     builder.finish().unwrap()
 }
 
+fn zone(random: &mut Random, key: &HashKey, apex: &str) -> Zone {
+    let id = APEXES.iter().zip(1..).find(|(a, _)| **a == apex).map(|(_, id)| id);
+    Zone {
+        id: ZoneId(id.unwrap_or(99)),
+        account: AccountId(random.below(3) as u32),
+        on_violation: [OnViolation::Refuse, OnViolation::NoData, OnViolation::Report]
+            [random.below(3)],
+        cross_account: CrossAccount::Granted,
+        flatten: [FlattenMode::Apex, FlattenMode::All][random.below(2)],
+        data: data(random, key, apex),
+    }
+}
+
 fn world(random: &mut Random) -> Snapshot {
     let key = HashKey::new(std::array::from_fn(|_| random.below(256) as u8));
     let mut snapshot = Snapshot::empty(key);
     let mut zones = Vec::new();
-    for (apex, id) in APEXES.iter().zip(1..) {
-        if random.below(3) == 0 {
-            continue;
+    for apex in APEXES {
+        // Below the root nothing is outside.
+        if random.below(3) > 0 && (apex != "." || random.below(4) == 0) {
+            zones.push(zone(random, &key, apex));
         }
-        zones.push(Zone {
-            id: ZoneId(id),
-            account: AccountId(random.below(3) as u32),
-            on_violation: [OnViolation::Refuse, OnViolation::NoData, OnViolation::Report]
-                [random.below(3)],
-            cross_account: CrossAccount::Granted,
-            flatten: [FlattenMode::Apex, FlattenMode::All][random.below(2)],
-            data: data(random, &key, apex),
-        });
     }
     snapshot.catalog = Catalog::build(key, zones);
     let grants = (0..10).map(|i| {
@@ -140,19 +161,83 @@ fn world(random: &mut Random) -> Snapshot {
     });
     snapshot.grants = GrantTable::build(grants.collect());
     snapshot.identity.nsid = "here".into();
+    snapshot.rules.rotate = random.below(6) == 0;
     snapshot
 }
 
+/// What the outside said about some name, which may lie in a zone here as well.
+fn known(random: &mut Random) -> Update {
+    let target = name(&target(random));
+    let rtype = [rtype::A, rtype::AAAA][random.below(2)];
+    let count = [0, 1, 1, 2, 5, 64][random.below(6)];
+    let addresses = if rtype == rtype::A {
+        Addresses::V4((0..count).map(|n| [198, 51, 100, n]).collect())
+    } else {
+        Addresses::V6((0..count).map(|n| [n; 16]).collect())
+    };
+    let hops = (0..[0, 0, 0, 1, 2][random.below(5)]).map(|_| {
+        let of = random.of(&["elsewhere.test", "elsewhere.test", "example.com", "net"]);
+        OutsideHop { name: name(&below(random, of)), ttl: 100 }
+    });
+    let (hops, outcome) = (hops.collect(), [Outcome::NoData, Outcome::NxDomain][random.below(2)]);
+    let kind = [FailureKind::Timeout, FailureKind::Bogus, FailureKind::Loop][random.below(3)];
+    let retry = UnixTime(NOW.0 + random.below(200) as u64);
+    let failure = (random.below(3) == 0).then_some(Failure { kind, since: NOW, retry });
+    let ttl = 1 + random.below(300) as u32;
+    let fetched = UnixTime(NOW.0 - random.below(200) as u64);
+    let expires = UnixTime(fetched.0 + u64::from(ttl));
+    let entry = Entry {
+        hops,
+        outcome: match (count, failure) {
+            (0, Some(_)) => Outcome::Failed(kind),
+            (0, None) => outcome,
+            _ => Outcome::Addresses,
+        },
+        addresses,
+        dropped: 0,
+        validated: false,
+        ttl,
+        fetched,
+        expires,
+        stale_until: UnixTime(expires.0 + random.below(100) as u64),
+        failure,
+        upstream: None,
+        took_ms: 0,
+        used: AtomicBool::new(false),
+    };
+    (Key { target, rtype }, Some(Arc::new(entry)))
+}
+
+/// The next state of a published world: more is known from outside, or zones came, went or changed.
+fn step(random: &mut Random, press: &Press) {
+    if random.below(3) > 0 {
+        return press.put_outside((0..random.below(100)).map(|_| known(random)).collect());
+    }
+    let mut next = Snapshot::clone(&press.published().load());
+    let apex = random.of(&APEXES);
+    let apex = ["elsewhere.test", "a.elsewhere.test", apex, apex][random.below(4)];
+    if random.below(3) == 0 || apex == "." {
+        next.catalog.remove(name(apex).as_wire());
+    } else {
+        let zone = zone(random, &next.key, apex);
+        next.catalog.put(zone);
+    }
+    press.put_world(next);
+}
+
 /// A message: mostly a well-formed question, now and then cut or longer than it says.
-fn question(random: &mut Random) -> Vec<u8> {
-    const TYPES: [u16; 20] =
-        [1, 1, 1, 28, 15, 16, 2, 6, 5, 39, 65, 255, 43, 12, 33, 257, 65401, 46, 252, 99];
+fn question(random: &mut Random, aliases: &[Name]) -> Vec<u8> {
+    const TYPES: [u16; 22] =
+        [1, 1, 1, 1, 28, 28, 15, 16, 2, 6, 5, 39, 65, 255, 43, 12, 33, 257, 65401, 46, 252, 99];
     let mut packet = vec![random.below(256) as u8, 7];
     packet.push([0, 1, 0, 1, 8, 0x80][random.below(6)]);
     packet.push([0, 0x10, 0x20, 0x30][random.below(4)]);
     packet.extend([0, 1, 0, 0, 0, 0, 0, 0]);
     let of = random.of(&APEXES);
     let mut owner = name(&below(random, of)).as_wire().to_vec();
+    if random.below(3) == 0 && !aliases.is_empty() {
+        owner = aliases[random.below(aliases.len())].as_wire().to_vec();
+    }
     if random.below(2) == 0 {
         owner.make_ascii_uppercase();
     }
@@ -184,42 +269,71 @@ fn question(random: &mut Random) -> Vec<u8> {
     packet
 }
 
+/// The messages, each in three ways; how many were answered, and how many of them out of what is known from outside.
+fn compare(
+    random: &mut Random,
+    snapshot: &Snapshot,
+    packets: &[Vec<u8>],
+    now: UnixTime,
+    case: &str,
+) -> (usize, usize) {
+    let (mut scratch, mut group) = (Scratch::default(), Group::default());
+    let (mut answered, mut flattened) = (0, 0);
+    for packets in packets.chunks(GROUP_MAX) {
+        let transport = [Transport::Udp, Transport::Tcp][random.below(2)];
+        let client = Client { address: Ipv4Addr::LOCALHOST.into(), transport };
+        let size = [100, 512, 1232, 4096][random.below(4)];
+        group.clear();
+        for packet in packets {
+            assert!(group.push(snapshot, packet));
+        }
+        let ahead = group.look_ahead(snapshot);
+        for (i, packet) in packets.iter().enumerate() {
+            let case = format!("{case}, {packet:?}, {transport:?}, {size}");
+            let mut outs = [vec![0; size], vec![0; size], vec![0; size]];
+            let [long, short, grouped] = &mut outs;
+            let want = respond_at_length(snapshot, packet, client, now, &mut scratch, long);
+            let alone = respond(snapshot, packet, client, now, &mut scratch, short);
+            let beside = group.respond(i, &ahead, packet, client, now, grouped);
+            let said = want.map(|r| (r.len, r.rcode, r.outcome, r.denial, r.ede, r.needs));
+            for (how, got, out) in [("alone", alone, short), ("grouped", beside, grouped)] {
+                let got = got.map(|r| (r.len, r.rcode, r.outcome, r.denial, r.ede, r.needs));
+                assert_eq!(got, said, "{how}: {case}");
+                let len = got.map_or(0, |r| r.0);
+                assert_eq!(out[..len], long[..len], "{how}: {case}");
+            }
+            answered += usize::from(want.is_some());
+            flattened += usize::from(want.is_some_and(|r| r.outcome == AnswerOutcome::Flattened));
+        }
+    }
+    (answered, flattened)
+}
+
 #[test]
 fn short_ways_give_what_the_long_way_gives() {
     let mut random = Random(20_261_121);
-    let (mut scratch, mut group) = (Scratch::default(), Group::default());
-    let mut answered = 0;
+    let (mut answered, mut flattened) = (0, 0);
     for world_number in 0..WORLDS {
-        let snapshot = world(&mut random);
-        let packets: Vec<Vec<u8>> = (0..QUESTIONS).map(|_| question(&mut random)).collect();
-        for packets in packets.chunks(GROUP_MAX) {
-            let transport = [Transport::Udp, Transport::Tcp][random.below(2)];
-            let client = Client { address: Ipv4Addr::LOCALHOST.into(), transport };
-            let size = [100, 512, 1232, 4096][random.below(4)];
-            group.clear();
-            for packet in packets {
-                assert!(group.push(&snapshot, packet));
-            }
-            let ahead = group.look_ahead(&snapshot);
-            for (i, packet) in packets.iter().enumerate() {
-                let case = format!("world {world_number}, {packet:?}, {transport:?}, {size}");
-                let mut outs = [vec![0; size], vec![0; size], vec![0; size]];
-                let [long, short, grouped] = &mut outs;
-                let want = respond_at_length(&snapshot, packet, client, NOW, &mut scratch, long);
-                let alone = respond(&snapshot, packet, client, NOW, &mut scratch, short);
-                let beside = group.respond(i, &ahead, packet, client, NOW, grouped);
-                let said = want.map(|r| (r.len, r.rcode, r.outcome, r.denial));
-                for (how, got, out) in [("alone", alone, short), ("grouped", beside, grouped)] {
-                    let got = got.map(|r| (r.len, r.rcode, r.outcome, r.denial));
-                    assert_eq!(got, said, "{how}: {case}");
-                    let len = got.map_or(0, |r| r.0);
-                    assert_eq!(out[..len], long[..len], "{how}: {case}");
-                }
-                answered += usize::from(want.is_some());
-            }
+        // Published, as the server has it: what was found out about one set of zones must not count for the next.
+        let press = Press::new(world(&mut random));
+        press.put_outside((0..400).map(|_| known(&mut random)).collect());
+        let first = press.published().load_full();
+        let nodes = first.catalog.iter().flat_map(|zone| zone.data.nodes());
+        let aliases: Vec<Name> =
+            nodes.filter(|n| n.rrset(rtype::ALIAS).is_some()).map(|n| n.owner()).collect();
+        let packets: Vec<Vec<u8>> =
+            (0..QUESTIONS).map(|_| question(&mut random, &aliases)).collect();
+        for state in 0..4 {
+            let case = format!("world {world_number}, state {state}");
+            let now = UnixTime(NOW.0 + random.below(150) as u64);
+            let snapshot = press.published().load_full();
+            let counts = compare(&mut random, &snapshot, &packets, now, &case);
+            (answered, flattened) = (answered + counts.0, flattened + counts.1);
+            step(&mut random, &press);
         }
     }
-    assert!(answered > WORLDS as usize * QUESTIONS / 2, "most messages get an answer");
+    assert!(answered > 2 * WORLDS as usize * QUESTIONS, "most messages get an answer");
+    assert!(flattened > 500, "{flattened} came from outside");
 }
 
 #[test]

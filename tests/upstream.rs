@@ -248,6 +248,192 @@ async fn a_chain_in_pieces_a_loop_in_pieces_and_a_chain_without_end() {
     assert_eq!((failed(&found), found.hops.len()), (Some(FailureKind::TooLong), 16));
 }
 
+/// Rdata of many addresses, octet by octet: more than any builder of messages would make.
+fn huge(question: &[u8], count: u16) -> Vec<u8> {
+    let end = 12 + question[12..].iter().position(|b| *b == 0).unwrap() + 5;
+    let mut out = question[..end].to_vec();
+    out[2..4].copy_from_slice(&[0x81, 0x80]);
+    out[6..8].copy_from_slice(&count.to_be_bytes());
+    out[8..12].fill(0);
+    for n in 0..count {
+        out.extend([0xC0, 0x0C, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 9]);
+        out.extend([1, (n >> 8) as u8, n as u8]);
+    }
+    out
+}
+
+#[tokio::test]
+async fn a_huge_answer_is_taken_whole_by_whatever_way_it_comes() {
+    // Over 4 KiB by UDP, though we ask for less: asked again by TCP, where 64 KiB are the end.
+    let tcp_only =
+        fake(script(|_, sent, tcp| vec![huge(sent, if tcp { 4000 } else { 600 })])).await;
+    let found = find(&[&tcp_only], LONG).await;
+    assert_eq!((found.outcome, found.addresses.len()), (Outcome::Addresses, 4000));
+    // Between what we ask for and 4 KiB: taken as it is.
+    let by_udp = fake(script(|_, sent, tcp| if tcp { Vec::new() } else { vec![huge(sent, 200)] }));
+    let found = find(&[&by_udp.await], LONG).await;
+    assert_eq!(found.addresses.len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_huge_answer_sixty_four_addresses_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses: Vec<String> =
+        (0..4000).map(|n| format!("9.1.{}.{}", n / 200, n % 200)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let resolver = scripted(found(Outcome::Addresses, &addresses));
+    resolver.gate.add_permits(1);
+    let (started, news) = serve(&Flatten::default(), folder.path(), resolver);
+    let (called, calls) = mpsc::channel();
+    ask(&started.service, key(0), &called);
+    calls.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(news.recv_timeout(PATIENCE).unwrap().1.unwrap().addresses.len(), 64);
+    started.service.stop();
+    started.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_garbage_and_ends_nothing_else() {
+    type Broken = fn(&[u8]) -> Vec<u8>;
+    let right = fake(script(|question, _, _| vec![good(question)])).await;
+    let broken: [(&str, Broken); 7] = [
+        ("a name that points at itself", |sent| {
+            let mut out = huge(sent, 1);
+            let at = out.len() - 16;
+            out[at..at + 2].copy_from_slice(&[0xC0, at as u8]);
+            out
+        }),
+        ("more records than there are", |sent| {
+            let mut out = huge(sent, 3);
+            out[6..8].copy_from_slice(&[0xFF, 0xFF]);
+            out
+        }),
+        ("an address of three octets", |sent| {
+            let mut out = huge(sent, 1);
+            let at = out.len() - 5;
+            out[at] = 3;
+            out.pop();
+            out
+        }),
+        ("octets behind the end", |sent| [huge(sent, 1), vec![1; 50]].concat()),
+        ("a CNAME beside an address", |sent| {
+            let mut out = huge(sent, 1);
+            out[7] = 2;
+            out.extend([0xC0, 0x0C, 0, 5, 0, 1, 0, 0, 0, 9, 0, 3, 1, b'x', 0]);
+            out
+        }),
+        ("two CNAMEs", |sent| {
+            let mut out = huge(sent, 0);
+            out[7] = 2;
+            for label in *b"xy" {
+                out.extend([0xC0, 0x0C, 0, 5, 0, 1, 0, 0, 0, 9, 0, 3, 1, label, 0]);
+            }
+            out
+        }),
+        ("nothing but zeros", |sent| [&sent[..2], &[0x81, 0x80][..], &[0; 500]].concat()),
+    ];
+    for (what, make) in broken {
+        let fake = fake(script(move |_, sent, _| vec![make(sent)])).await;
+        let alone = find(&[&fake], 700).await;
+        let kind = failed(&alone);
+        let fine = [Some(FailureKind::Garbage), Some(FailureKind::Timeout)].contains(&kind)
+            || what == "octets behind the end" && alone.addresses.len() == 1;
+        assert!(fine, "{what}: {alone:?}");
+        if !what.contains("CNAME") && kind.is_some() {
+            assert_eq!(find(&[&fake, &right], LONG).await.upstream, Some(right.address), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tcp_that_is_cut_silent_or_lies_about_its_length_holds_nobody() {
+    let right = fake(script(|question, _, _| vec![good(question)])).await;
+    let cut = |question: &Message| {
+        let mut answer = good(question);
+        answer[2] |= 2;
+        answer
+    };
+    // By TCP: nothing, cut again, an answer to something else.
+    let silent = script(move |q, _, tcp| if tcp { Vec::new() } else { vec![cut(q)] });
+    let cut_again = script(move |q, _, _| vec![cut(q)]);
+    let stranger = script(move |q, sent, tcp| {
+        if !tcp {
+            return vec![cut(q)];
+        }
+        let mut other = huge(sent, 1);
+        other[0] ^= 0xFF;
+        vec![other]
+    });
+    for (what, script) in [("silent", silent), ("cut", cut_again), ("stranger", stranger)] {
+        let fake = fake(script).await;
+        assert!(failed(&find(&[&fake], 600).await).is_some(), "{what}");
+        let found = find(&[&fake, &right], LONG).await;
+        assert_eq!(found.upstream, Some(right.address), "{what}");
+    }
+    // A length of 64 KiB before twenty octets, and then nothing more.
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = udp.local_addr().unwrap();
+    let listener = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        let mut octets = [0; 4096];
+        while let Ok((len, from)) = udp.recv_from(&mut octets).await {
+            let question = Message::from_vec(&octets[..len]).unwrap();
+            let _ = udp.send_to(&cut(&question), from).await;
+        }
+    });
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(&[[0xFF; 2], [0; 2]].concat()).await;
+            open.push(stream);
+        }
+    });
+    let set = Arc::new(Upstreams::new(&[address, right.address]));
+    let found = Resolver::new(set, None, Duration::from_millis(LONG)).resolve(&key(0)).await;
+    assert_eq!(found.upstream, Some(right.address));
+}
+
+#[tokio::test]
+async fn a_slow_upstream_is_hedged_and_still_counts_when_it_is_the_only_one() {
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let slow = udp.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut octets = [0; 4096];
+        while let Ok((len, from)) = udp.recv_from(&mut octets).await {
+            let answer = good(&Message::from_vec(&octets[..len]).unwrap());
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            let _ = udp.send_to(&answer, from).await;
+        }
+    });
+    let quick = fake(script(|question, _, _| vec![good(question)])).await;
+    let find = |addresses: Vec<SocketAddr>| async move {
+        let set = Arc::new(Upstreams::new(&addresses));
+        Resolver::new(set, None, Duration::from_millis(LONG)).resolve(&key(0)).await
+    };
+    assert_eq!(find(vec![slow, quick.address]).await.upstream, Some(quick.address));
+    assert_eq!(find(vec![slow]).await.upstream, Some(slow));
+}
+
+#[tokio::test]
+async fn a_flood_of_forged_answers_is_answered_by_tcp() {
+    // Whoever guesses ids and case never gets to sixteen tries.
+    let fake = fake(script(|question, _, tcp| {
+        if tcp {
+            return vec![good(question)];
+        }
+        let forged = |n: u16| {
+            let mut evil = octets(&reply(question, vec![a("t.example.", [6, 6, 6, 6])]));
+            let id = u16::from_be_bytes([evil[0], evil[1]]).wrapping_add(n);
+            evil[..2].copy_from_slice(&id.to_be_bytes());
+            evil
+        };
+        (1..200).map(forged).collect()
+    }))
+    .await;
+    let found = find(&[&fake], LONG).await;
+    assert_eq!(found.addresses, [IpAddr::from([8, 8, 8, 8])]);
+}
+
 /// What was published: forgotten or known.
 type Published = (Key, Option<Arc<Entry>>);
 

@@ -85,6 +85,8 @@ pub fn snapshot(hosts: usize, grants: usize) -> Snapshot {
     let mut snapshot = Snapshot::empty(key());
     snapshot.catalog = Catalog::build(key(), vec![zone(1, OWN, hosts), zone(2, FOREIGN, hosts)]);
     snapshot.grants = self::grants(hosts, grants);
+    // As when it is published.
+    snapshot.catalog.set_mark(1);
     snapshot
 }
 

@@ -73,7 +73,7 @@ pub fn explain(over: &Over, explain: &Explain) -> Result<ExitCode, Box<dyn Error
         }
     };
     let mut offline = offline::load(&settings)?;
-    let remembered = beside::remembered(&settings.server.data);
+    let remembered = beside::remembered(&settings.server.data, &settings.flatten);
     let key = offline.snapshot.key;
     offline.snapshot.outside.update(remembered, &key);
     let names: std::collections::HashMap<_, _> = offline.world.account_ids().collect();
@@ -86,7 +86,7 @@ pub fn explain(over: &Over, explain: &Explain) -> Result<ExitCode, Box<dyn Error
         // As the server would: what is not known, or expired, is asked for. Each name once, so it ends.
         let needed = explanation.needs.clone().filter(|(needed, _)| asked.insert(needed.clone()));
         let Some((needed, _)) = needed else { break explanation };
-        let Some(entry) = resolvers.look_up(&needed) else { break explanation };
+        let entry = resolvers.look_up(&needed);
         let name = NameBuf::of(&needed.target, &key);
         let entry = beside::merged(snapshot.outside.find(&name, needed.rtype), entry);
         offline.snapshot.outside.update(vec![(needed, Some(entry))], &key);

@@ -25,6 +25,7 @@ impl Press {
     /// Publishes the first world.
     pub fn new(mut first: Snapshot) -> Press {
         first.generation = Generation(1);
+        first.catalog.set_mark(1);
         Press { published: Arc::new(ArcSwap::from_pointee(first)), old: Mutex::default() }
     }
 
@@ -53,6 +54,7 @@ impl Press {
     fn replace(&self, old: &mut Vec<Arc<Snapshot>>, mut next: Snapshot) {
         let Generation(last) = self.published.load().generation;
         next.generation = Generation(last + 1);
+        next.catalog.set_mark(last + 1);
         old.push(self.published.swap(Arc::new(next)));
     }
 

@@ -8,23 +8,27 @@ use arrayvec::ArrayVec;
 
 use crate::base::limits::GROUP_MAX;
 use crate::base::name_buf::NameBuf;
+use crate::base::rtype::{self, RType};
 use crate::engine::answer::Names;
 use crate::model::catalog::Zone;
+use crate::model::question::Question;
+use crate::model::settings::FlattenMode;
 use crate::model::snapshot::Snapshot;
+use crate::model::zone::RrSet;
 
 /// The zone that encloses each name, where that is known; `None` says nothing.
 pub type Zones<'s> = [Option<&'s Zone>; GROUP_MAX];
 
-/// Finds the zones of up to [`GROUP_MAX`] query names and asks for the memory of their nodes. `name(i)` is `None` where
-/// there is nothing to look up; `names[i]` is what question `i` will be walked with.
+/// Finds the zones of up to [`GROUP_MAX`] questions and asks for the memory of their nodes. `question(i)` is `None`
+/// where there is nothing to look up; `names[i]` is what question `i` will be walked with.
 pub fn look<'s, 'n>(
     snapshot: &'s Snapshot,
     names: &mut [Names],
-    name: impl Fn(usize) -> Option<&'n NameBuf>,
+    question: impl Fn(usize) -> Option<&'n Question>,
 ) -> Zones<'s> {
     let mut zones: Zones<'s> = [None; GROUP_MAX];
     let count = names.len().min(GROUP_MAX);
-    let named = || (0..count).filter_map(|i| Some((i, name(i)?)));
+    let named = || (0..count).filter_map(|i| Some((i, &question(i)?.name)));
     for (_, name) in named() {
         snapshot.catalog.prefetch_page(name);
     }
@@ -49,26 +53,69 @@ pub fn look<'s, 'n>(
             zone.data.prefetch_node(name.hash_value());
         }
     }
-    let mut edges = Edges::new();
-    for (i, (names, zone)) in names.iter_mut().zip(&zones).enumerate() {
+    let mut links: Links<'s, 'n> = [None; GROUP_MAX];
+    for (i, names) in names.iter_mut().enumerate().take(count) {
         names.forget();
-        if let (Some(name), Some(zone)) = (name(i), *zone)
-            && let Some(set) = zone.data.likely_link(name.hash_value())
-            && let Some(target) = names.make_ready(name, set, &zone.data, &snapshot.key)
+        if let (Some(question), Some(zone)) = (question(i), zones[i])
+            && let Some(set) = zone.data.likely_link(question.name.hash_value())
+        {
+            links[i] = Some((question, zone, set));
+        }
+    }
+    if links.iter().any(Option::is_some) {
+        look_behind(snapshot, names, links);
+    }
+    zones
+}
+
+/// The first links of the questions' chains, most likely.
+type Links<'s, 'n> = [Option<(&'n Question, &'s Zone, RrSet<'s>)>; GROUP_MAX];
+
+/// Asks for the memory of what the links lead to: an answer from outside, or another name here.
+fn look_behind<'s>(snapshot: &'s Snapshot, names: &mut [Names], mut links: Links<'s, '_>) {
+    let mut outside = Outside::new();
+    for (i, link) in links.iter().enumerate() {
+        if let Some((question, zone, set)) = *link
+            && is_flattened(zone, set, question)
+            && let Some((_, hash)) = set.target_outside(&snapshot.key)
+        {
+            outside.push((i, hash, question.qtype));
+        }
+    }
+    let table = &snapshot.outside;
+    outside.iter().for_each(|(_, hash, rtype)| table.prefetch_page(*hash, *rtype));
+    outside.iter().for_each(|(_, hash, rtype)| table.prefetch_slot(*hash, *rtype));
+    outside.retain(|(_, hash, rtype)| table.prefetch_known(*hash, *rtype));
+    // What the outside has told of leads out of the server.
+    outside.iter().for_each(|(i, ..)| links[*i] = None);
+    let mut edges = Edges::new();
+    for (names, link) in names.iter_mut().zip(links) {
+        if let Some((question, zone, set)) = link
+            && let Some(target) = names.make_ready(&question.name, set, &zone.data, &snapshot.key)
         {
             let inside = target.ends_in(zone.apex());
             if !inside {
                 // The way is longest to a grant: it begins before the next name is made.
-                snapshot.grants.prefetch_page(name.hash_value());
+                snapshot.grants.prefetch_page(question.name.hash_value());
                 snapshot.catalog.prefetch_page(target);
             }
-            edges.push(Edge { name, target, zone: inside.then_some(zone), inside });
+            let zone = inside.then_some(zone);
+            edges.push(Edge { name: &question.name, target, zone, inside });
         }
     }
     if !edges.is_empty() {
         follow(snapshot, &mut edges);
     }
-    zones
+    outside.iter().for_each(|(_, hash, rtype)| table.prefetch_addresses(*hash, *rtype));
+}
+
+/// Questions whose aliases may lead outside, with hashes and types of the targets.
+type Outside = ArrayVec<(usize, u64, RType), GROUP_MAX>;
+
+/// Whether addresses stand for `set`, an alias or a CNAME.
+fn is_flattened(zone: &Zone, set: RrSet<'_>, question: &Question) -> bool {
+    matches!(question.qtype, rtype::A | rtype::AAAA)
+        && (set.rtype == rtype::ALIAS || zone.flatten == FlattenMode::All)
 }
 
 /// The first edge of a walk, as far as it can be guessed.

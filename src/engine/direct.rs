@@ -1,14 +1,19 @@
-//! The short way for what most questions want: one RRset of one zone, or none. It meets no edge, so it judges none.
+//! The short way for what most questions want: one RRset of one zone, or none, or addresses known from outside. It
+//! meets no edge that leads into a zone, so it judges none.
 //!
 //! Whatever it decides, the walk would have decided too; whatever it cannot decide alone, it leaves to the walk.
 //! `tests/shortcuts.rs` compares the two.
 
-use crate::base::hash::HashKey;
 use crate::base::rtype::{self, RType};
+use crate::base::time::UnixTime;
 use crate::engine::lookup::{self, Found};
 use crate::model::catalog::Zone;
+use crate::model::flattened::{Outcome, Standing};
+use crate::model::outside::Known;
 use crate::model::question::Question;
-use crate::model::zone::{NodeFlags, RrSet};
+use crate::model::settings::FlattenMode;
+use crate::model::snapshot::Snapshot;
+use crate::model::zone::{Node, NodeFlags, RrSet};
 
 /// What a zone has for a question that stays inside it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +24,8 @@ pub enum Direct<'s> {
     NoData(RrSet<'s>),
     /// Neither the name nor a wildcard for it; the SOA of the zone.
     NxDomain(RrSet<'s>),
+    /// The query name is an alias, and these are its addresses, with this TTL.
+    Flattened(&'s Known, u32),
 }
 
 /// Types that lead nowhere and stand for themselves: no edge (CNAME, DNAME, HTTPS, SVCB, ALIAS), no meaning beyond the
@@ -41,20 +48,66 @@ fn is_plain(qtype: RType) -> bool {
 
 /// Decides `question`, whose name `zone` encloses as no other does. `None`: take the walk.
 #[inline]
-pub fn find<'s>(zone: &'s Zone, question: &Question, key: &HashKey) -> Option<Direct<'s>> {
+pub fn find<'s>(
+    snapshot: &'s Snapshot,
+    zone: &'s Zone,
+    question: &Question,
+    now: UnixTime,
+) -> Option<Direct<'s>> {
     if question.qclass != rtype::CLASS_IN || !is_plain(question.qtype) {
         return None;
     }
     // A zone that is not ready has no SOA.
     let soa = zone.data.soa()?;
-    match lookup::find(&zone.data, &question.name, key) {
+    match lookup::find(&zone.data, &question.name, &snapshot.key) {
         Found::Node(node) | Found::Wildcard(node) => {
             if node.flags().has(NodeFlags::REDIRECTS) {
-                return None;
+                return flattened(snapshot, zone, node, question, now);
             }
             Some(node.rrset(question.qtype).map_or(Direct::NoData(soa), Direct::Data))
         }
         Found::NxDomain => Some(Direct::NxDomain(soa)),
         Found::Cut(_) | Found::Dname(_) => None,
     }
+}
+
+/// An alias whose target lies outside, if its addresses are known and fresh, and nothing on the way to them lies in a
+/// zone served here: the walk has found that out, and the zones are still the same. A function of its own, so that the
+/// rest stays small.
+#[inline(never)]
+fn flattened<'s>(
+    snapshot: &'s Snapshot,
+    zone: &'s Zone,
+    node: Node<'s>,
+    question: &Question,
+    now: UnixTime,
+) -> Option<Direct<'s>> {
+    if snapshot.rules.rotate {
+        return None;
+    }
+    let link = link(zone, node, question)?;
+    let (target, hash) = link.target_outside(&snapshot.key)?;
+    let known = snapshot.outside.find_wire(hash, target, question.qtype)?;
+    if !known.is_clear_of(&snapshot.catalog) {
+        return None;
+    }
+    let entry = known.entry();
+    match entry.standing(now) {
+        Standing::Fresh(ttl) if entry.outcome == Outcome::Addresses => {
+            entry.mark_used();
+            Some(Direct::Flattened(known, ttl.min(link.ttl)))
+        }
+        _ => None,
+    }
+}
+
+/// The record that the walk would follow without showing it.
+fn link<'s>(zone: &Zone, node: Node<'s>, question: &Question) -> Option<RrSet<'s>> {
+    if !matches!(question.qtype, rtype::A | rtype::AAAA) {
+        return None;
+    }
+    node.rrset(rtype::ALIAS).or_else(|| {
+        let all = zone.flatten == FlattenMode::All && !question.name.has_underscore_label();
+        node.rrset(rtype::CNAME).filter(|_| all)
+    })
 }

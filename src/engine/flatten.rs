@@ -68,6 +68,10 @@ impl<'s> Walk<'s, '_> {
                 return self.come_back(exit, known);
             }
         }
+        // A name below a delegation is in a zone of ours.
+        if exit.owner < i {
+            known.set_clear_of(&snapshot.catalog);
+        }
         Err(match entry.outcome {
             Outcome::Failed(kind) => Ending::Failed(kind),
             Outcome::Addresses | Outcome::NoData | Outcome::NxDomain => Ending::Outside(known),

@@ -1,6 +1,8 @@
 //! All zones served here, found by the longest apex that encloses a name. (Not a "catalog zone" of RFC 9432.)
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::hash::{HashKey, Hashed};
 use crate::base::id::{AccountId, ZoneId};
@@ -43,11 +45,19 @@ pub struct Catalog {
     /// Bit k: some apex has k labels.
     depths: u128,
     /// Apexes by number of labels, to know when a bit of `depths` falls.
-    by_depth: std::sync::Arc<[u32; 128]>,
+    by_depth: Arc<[u32; 128]>,
     /// Zones strictly below a name, by its hash.
     beneath: Pages<Beneath>,
     /// The same for one account, by the hash mixed with the account.
     beneath_own: Pages<Beneath>,
+    apexes: Arc<Apexes>,
+}
+
+/// What all catalogs with the same apexes share.
+#[derive(Default)]
+struct Apexes {
+    /// Set by whoever publishes; 0: not yet.
+    mark: AtomicU64,
 }
 
 impl Catalog {
@@ -56,10 +66,23 @@ impl Catalog {
             key,
             zones: Pages::default(),
             depths: 0,
-            by_depth: std::sync::Arc::new([0; 128]),
+            by_depth: Arc::new([0; 128]),
             beneath: Pages::default(),
             beneath_own: Pages::default(),
+            apexes: Arc::default(),
         }
+    }
+
+    /// What tells this set of apexes from every other one that was published; `None`: it was not.
+    #[inline]
+    pub fn mark(&self) -> Option<u64> {
+        Some(self.apexes.mark.load(Ordering::Relaxed)).filter(|mark| *mark != 0)
+    }
+
+    /// Gives the set of apexes its mark, unless it has one; no two sets may get the same.
+    pub fn set_mark(&self, mark: u64) {
+        // Whoever came first has told everybody.
+        let _ = self.apexes.mark.compare_exchange(0, mark, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub fn len(&self) -> usize {
@@ -217,8 +240,10 @@ impl Catalog {
     }
 
     fn count_depth(&mut self, apex: &[u8], added: bool) {
+        // Not what it was: whatever was found out about the set before is forgotten.
+        self.apexes = Arc::default();
         let labels = name::label_count(apex);
-        let count = &mut std::sync::Arc::make_mut(&mut self.by_depth)[labels];
+        let count = &mut Arc::make_mut(&mut self.by_depth)[labels];
         if added {
             *count += 1;
             self.depths |= 1 << labels;

@@ -4,11 +4,14 @@
 //! zone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::hash::HashKey;
+use crate::base::mem;
 use crate::base::name_buf::NameBuf;
 use crate::base::pages::Pages;
 use crate::base::rtype::{self, CLASS_IN, RType};
+use crate::model::catalog::Catalog;
 use crate::model::flattened::{Addresses, Entry, Key, Update};
 use crate::model::zone::RrSet;
 
@@ -19,12 +22,30 @@ pub struct Known {
     entry: Arc<Entry>,
     /// RRs with owner `C0 0C`.
     wire: Box<[u8]>,
+    /// Mark of a set of apexes none of which encloses target or hops; 0: none is known.
+    clear_of: AtomicU64,
 }
 
 impl Known {
     fn new(key: Key, entry: Arc<Entry>) -> Known {
         let wire = wire(&entry.addresses, entry.ttl);
-        Known { key, entry, wire }
+        Known { key, entry, wire, clear_of: AtomicU64::new(0) }
+    }
+
+    /// Whether it was found that neither the target nor any hop lies in a zone of `catalog`.
+    #[inline]
+    pub fn is_clear_of(&self, catalog: &Catalog) -> bool {
+        catalog.mark().is_some_and(|mark| self.clear_of.load(Ordering::Relaxed) == mark)
+    }
+
+    /// Notes that this was found, so that it need not be looked for at every question.
+    #[inline]
+    pub fn set_clear_of(&self, catalog: &Catalog) {
+        if let Some(mark) = catalog.mark()
+            && self.clear_of.load(Ordering::Relaxed) != mark
+        {
+            self.clear_of.store(mark, Ordering::Relaxed);
+        }
     }
 
     /// What was asked outside.
@@ -81,9 +102,45 @@ impl Outside {
     /// What is known of `target` for this type. Allocates nothing.
     #[inline]
     pub fn find(&self, target: &NameBuf, rtype: RType) -> Option<&Known> {
-        let hash = slot_hash(target.hash_value(), rtype);
-        let is = |k: &Arc<Known>| k.key.rtype == rtype && k.key.target.as_wire() == target.wire();
-        self.0.find(hash, is).map(|known| &**known)
+        self.find_wire(target.hash_value(), target.wire(), rtype)
+    }
+
+    /// The same for the lower-cased wire form and its hash.
+    #[inline]
+    pub fn find_wire(&self, hash: u64, target: &[u8], rtype: RType) -> Option<&Known> {
+        let is = |k: &Arc<Known>| k.key.rtype == rtype && k.key.target.as_wire() == target;
+        self.0.find(slot_hash(hash, rtype), is).map(|known| &**known)
+    }
+
+    /// Asks for what [`Outside::prefetch_slot`] reads, for the name with this hash.
+    #[inline]
+    pub fn prefetch_page(&self, hash: u64, rtype: RType) {
+        self.0.prefetch_page(slot_hash(hash, rtype));
+    }
+
+    /// Asks for what [`Outside::prefetch_known`] reads.
+    #[inline]
+    pub fn prefetch_slot(&self, hash: u64, rtype: RType) {
+        self.0.prefetch_slot(slot_hash(hash, rtype));
+    }
+
+    /// Asks for what is known of the name; returns whether there most likely is something.
+    #[inline]
+    pub fn prefetch_known(&self, hash: u64, rtype: RType) -> bool {
+        let known = self.0.find(slot_hash(hash, rtype), |_| true);
+        if let Some(known) = known {
+            mem::prefetch(std::slice::from_ref(&**known), 0);
+        }
+        known.is_some()
+    }
+
+    /// Asks for the rest of that. Reads what was asked for before.
+    #[inline]
+    pub fn prefetch_addresses(&self, hash: u64, rtype: RType) {
+        if let Some(known) = self.0.find(slot_hash(hash, rtype), |_| true) {
+            mem::prefetch(std::slice::from_ref(&*known.entry), 0);
+            mem::prefetch(&known.wire, 0);
+        }
     }
 
     /// Takes in what is new, and forgets what is to be forgotten.

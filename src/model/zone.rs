@@ -6,6 +6,7 @@
 //! RRset    type, count, TTL, then its RRs as they go on the wire, each with the owner `C0 0C`
 //! index    (tag, offset) pairs, open addressing by the keyed hash of the whole name
 //! ```
+//! Behind an alias whose target lies outside the zone stands the hash of the target, in eight octets.
 //! A name in rdata that RFC 1035 lets us compress and that ends in the apex ends in a placeholder `C0 00`; the
 //! encoder adds the place of the apex in its message. All numbers are little-endian but those on the wire.
 
@@ -140,6 +141,20 @@ impl<'z> RrSet<'z> {
             [front @ .., 0xC0, 0x00] if !self.fixups.is_empty() => (front, true),
             _ => (rdata, false),
         }
+    }
+}
+
+impl<'z> RrSet<'z> {
+    /// The target of a CNAME or alias, if it lies outside the zone, and its hash.
+    #[inline]
+    pub fn target_outside(&self, key: &HashKey) -> Option<(&'z [u8], u64)> {
+        let (target, in_zone) = self.first_target();
+        if in_zone {
+            return None;
+        }
+        let behind = self.wire.get(RR_HEAD + target.len()..)?;
+        let known = behind.try_into().ok().filter(|_| self.rtype == rtype::ALIAS);
+        Some((target, known.map_or_else(|| key.name(target), u64::from_le_bytes)))
     }
 }
 

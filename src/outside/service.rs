@@ -354,9 +354,11 @@ impl<M: Make, P: Fn(News) + Send + 'static> Actor<M, P> {
     }
 }
 
-/// Looks one thing up, beside the service: for `check` and `explain`.
+/// Looks one thing up, beside the service: for `check` and `explain`. What takes longer than an answer may has failed.
 pub async fn look_up(resolver: &Resolver, settings: &Flatten, key: &Key) -> Arc<Entry> {
-    let found = resolver.resolve(key).await;
+    let limit = Duration::from_millis(settings.deadline_ms.into());
+    let found = tokio::time::timeout(limit, resolver.resolve(key)).await;
+    let found = found.unwrap_or_else(|_| not_looked_up(FailureKind::Timeout));
     Cache::once(settings, key, found, unix_now())
 }
 

@@ -31,6 +31,7 @@ pub fn answer(
         Direct::Data(set) => (set, Rcode::NoError, Outcome::Answered),
         Direct::NoData(soa) => (soa, Rcode::NoError, Outcome::NoData),
         Direct::NxDomain(soa) => (soa, Rcode::NxDomain, Outcome::NxDomain),
+        Direct::Flattened(known, _) => (known.addresses(), Rcode::NoError, Outcome::Flattened),
     };
     let apex_len = zone.apex().len();
     // The root is shorter than a pointer to it.
@@ -49,9 +50,14 @@ pub fn answer(
     for hole in set.placeholders() {
         body[hole..hole + 2].copy_from_slice(&apex);
     }
-    let negative = !matches!(found, Direct::Data(_));
+    let negative = matches!(found, Direct::NoData(_) | Direct::NxDomain(_));
     if negative {
         own_by(body, &set, apex, set.ttl.min(zone.data.negative_ttl()));
+    } else if let Direct::Flattened(_, ttl) = found {
+        // Addresses of one family have one length.
+        let each = body.len() / usize::from(set.count.max(1));
+        let ttl = ttl.to_be_bytes();
+        body.chunks_exact_mut(each.max(1)).for_each(|rr| rr[6..10].copy_from_slice(&ttl));
     }
     let count = u16::from(!negative) * set.count;
     let authority = u16::from(negative) * set.count;

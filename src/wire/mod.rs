@@ -141,7 +141,7 @@ impl Group {
     pub fn look_ahead<'s>(&mut self, snapshot: &'s Snapshot) -> Ahead<'s> {
         let Group { parsed, names, count } = self;
         let zones = ahead::look(snapshot, &mut names[..*count], |i| match &parsed[i] {
-            (Parse::Question, query) => Some(&query.question.name),
+            (Parse::Question, query) => Some(&query.question),
             _ => None,
         });
         Ahead { snapshot, zones }
@@ -199,7 +199,8 @@ impl<'s> Message<'_, 's> {
         if !direct::is_plain(self.query) {
             return None;
         }
-        let found = engine::direct::find(zone, &self.query.question, &snapshot.key)?;
+        let question = &self.query.question;
+        let found = engine::direct::find(snapshot, zone, question, self.now)?;
         let size = size_max(self.query, self.client.transport).min(out.len());
         direct::answer(found, zone, self.query, self.packet, &mut out[..size])
     }

@@ -14,6 +14,7 @@ mod matrix;
 mod openapi;
 mod operate;
 mod outside;
+mod outside_life;
 mod page;
 mod page_browser;
 mod policy_oracle;

@@ -4,7 +4,7 @@
 use super::elsewhere::{Elsewhere, Say};
 use crate::support::client::{self, Ask, Transport};
 use crate::support::message::Message;
-use crate::support::server::{PATIENCE, Server, World, poll};
+use crate::support::server::{Server, World};
 
 const ONE: &str = "%std%
 @ CNAME cdn.example.net.
@@ -172,40 +172,4 @@ fn under_flatten_all_names_with_an_underscore_stay() {
     let scene = Scene { server: world.start(), elsewhere };
     assert_eq!(scene.line("shop.one.test", "A"), "NOERROR 45.0.113.7");
     assert_eq!(scene.line("_acme.one.test", "A"), "NOERROR cdn.example.net.");
-}
-
-#[test]
-fn what_was_known_is_answered_after_a_crash_without_any_resolver() {
-    let count = 100;
-    let elsewhere = Elsewhere::start();
-    let mut zone = String::from("%std%\n");
-    for i in 0..count {
-        zone.push_str(&format!("a{i} ALIAS t{i}.example.net.\n"));
-        elsewhere.chain(&format!("t{i}.example.net"), &[], &["45.0.113.7"]);
-    }
-    let world = World::new();
-    let upstream = elsewhere.address;
-    world.config("", &format!("[flatten]\nupstream = [\"{upstream}\"]\n"));
-    world.zone("one/one.test", &zone);
-    let mut scene = Scene { server: world.start(), elsewhere };
-    for i in 0..count {
-        assert_eq!(scene.line(&format!("a{i}.one.test"), "A"), "NOERROR 45.0.113.7");
-    }
-    // What is older than a second is on disk: the log is as long as it gets.
-    let log = scene.server.world.path("data/flattened.log");
-    let written = |least: usize| {
-        let text = std::fs::read(&log).unwrap_or_default();
-        (text.windows(8).filter(|w| *w == b"\"target\"").count() >= least).then_some(())
-    };
-    poll(PATIENCE, || written(count)).expect("all of it is written");
-    for i in 0..count {
-        scene.elsewhere.says(&format!("t{i}.example.net"), Say::Silence);
-    }
-    let asked = scene.elsewhere.asked.lock().expect("no panic").len();
-    scene.server.crash();
-    for i in 0..count {
-        assert_eq!(scene.line(&format!("a{i}.one.test"), "A"), "NOERROR 45.0.113.7");
-    }
-    let now = scene.elsewhere.asked.lock().expect("no panic").len();
-    assert_eq!(asked, now, "nothing had to be asked");
 }

@@ -169,6 +169,7 @@ impl<'k> ZoneBuilder<'k> {
 
     fn close_rrset(&mut self) {
         let Some(set) = self.open_rrset.take() else { return };
+        self.put_target_hash(set);
         let wire = self.block.len() - set - RRSET_HEAD;
         if wire > crate::base::limits::MESSAGE_MAX {
             self.error = Some(BuildError::BadOrder);
@@ -178,6 +179,15 @@ impl<'k> ZoneBuilder<'k> {
         self.block[set + 12..set + 14].copy_from_slice(&fixups.to_le_bytes());
         for f in self.fixups.drain(..) {
             self.block.extend_from_slice(&f.to_le_bytes());
+        }
+    }
+
+    /// Puts the hash of an alias's target behind it, unless the target lies in the zone.
+    fn put_target_hash(&mut self, set: usize) {
+        let head = |at: usize| u16::from_le_bytes([self.block[set + at], self.block[set + at + 1]]);
+        if head(0) == rtype::ALIAS && head(2) == 1 && self.fixups.is_empty() {
+            let target = self.block[set + RRSET_HEAD + RR_HEAD..].to_ascii_lowercase();
+            self.block.extend_from_slice(&self.key.name(&target).to_le_bytes());
         }
     }
 
