@@ -226,6 +226,27 @@ fn the_deadline_answers_with_what_there_is() {
 }
 
 #[test]
+fn a_look_up_that_ends_late_makes_nobody_ask_again() {
+    let server = Server::start("127.0.0.1:0", 60);
+    let socket = server.udp();
+    socket.send(&question(1, "one.test")).unwrap();
+    let late = server.asked("cdn.example.net");
+    assert_eq!(over_udp(&socket), (1, SERVFAIL, None));
+    server.room.set_deadline_ms(NEVER_MS);
+    socket.send(&question(2, "one.test")).unwrap();
+    let again = server.asked("cdn.example.net");
+    // The one that nobody waits for any more ends without news, while the other is on its way.
+    (late.waiter)();
+    socket.send(&question(3, "a.one.test")).unwrap();
+    let other = server.asked("a.example.net");
+    server.says(again, good(now(), &[], &[A]));
+    assert_eq!(over_udp(&socket), (2, 0, Some(A)));
+    server.says(other, good(now(), &[], &[B]));
+    assert_eq!(over_udp(&socket), (3, 0, Some(B)));
+    assert!(server.asked.try_recv().is_err(), "no third look-up");
+}
+
+#[test]
 fn a_target_that_leads_on_to_another_is_waited_for_in_turn() {
     let server = Server::start("127.0.0.1:0", NEVER_MS);
     let socket = server.udp();

@@ -219,12 +219,14 @@ impl Waiting {
         Some(held)
     }
 
-    /// All that wait for `key`, and whether it was look-up number `number` that they waited for.
-    fn take_for(&mut self, key: &Key, number: u64) -> (Vec<Held>, bool) {
-        let Some(asked) = self.by_key.get(key) else { return (Vec::new(), false) };
-        let theirs = asked.number == number;
+    /// All that wait for look-up number `number` of `key`; nobody, if they left and others wait for a later one, which
+    /// will be told of by itself.
+    fn take_for(&mut self, key: &Key, number: u64) -> Vec<Held> {
+        let Some(asked) = self.by_key.get(key).filter(|a| a.number == number) else {
+            return Vec::new();
+        };
         let numbers: Vec<u64> = asked.questions.iter().copied().collect();
-        (numbers.into_iter().filter_map(|number| self.take(number)).collect(), theirs)
+        numbers.into_iter().filter_map(|number| self.take(number)).collect()
     }
 
     /// The next whose time is over; all, when `everyone` is to go.
@@ -277,10 +279,10 @@ impl Keeper {
             }
             let called = std::mem::take(&mut *lock(&self.called));
             for (key, number) in called {
-                let (mut all, theirs) = self.waiting.take_for(&key, number);
+                let mut all = self.waiting.take_for(&key, number);
                 while !all.is_empty() {
                     for held in all.drain(..all.len().min(WAITING_BITE)) {
-                        self.guarded(|k| k.answer_or_wait(held, theirs.then_some(&key)));
+                        self.guarded(|k| k.answer_or_wait(held, Some(&key)));
                     }
                     self.answer_due(false);
                 }
