@@ -131,7 +131,7 @@ fn outside(page: &mut Page, outside: &Service) {
     let help = "How long upstream resolvers took to answer.";
     let mut family = page.family("bailiwick_flatten_lookup_seconds", Kind::Summary, help);
     for (address, upstream) in each() {
-        let seconds = upstream.millis.load(Ordering::Relaxed) as f64 / 1e3;
+        let seconds = upstream.micros.load(Ordering::Relaxed) as f64 / 1e6;
         let answers = upstream.answers.load(Ordering::Relaxed);
         family.summary(&[("upstream", &address)], seconds, answers);
     }

@@ -39,11 +39,11 @@ pub struct Upstreams {
 pub struct Upstream {
     pub address: SocketAddr,
     health: Mutex<Health>,
-    /// Questions sent, answers, questions without a useful answer, milliseconds of all answers.
+    /// Questions sent, answers, questions without a useful answer, microseconds of all answers.
     pub sent: AtomicU64,
     pub answers: AtomicU64,
     pub failures: AtomicU64,
-    pub millis: AtomicU64,
+    pub micros: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,7 +107,7 @@ impl Upstream {
             sent: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            millis: AtomicU64::new(0),
+            micros: AtomicU64::new(0),
         }
     }
 
@@ -131,7 +131,7 @@ impl Upstream {
         let kind = match result {
             Ok(message) => {
                 self.answers.fetch_add(1, Ordering::Relaxed);
-                self.millis.fetch_add(took.as_millis() as u64, Ordering::Relaxed);
+                self.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
                 self.health().answered(took);
                 match trouble(&message) {
                     None => return Ok(Answer { message, upstream: self.address, took }),

@@ -15,6 +15,7 @@ mod openapi;
 mod operate;
 mod outside;
 mod outside_life;
+mod outside_notes;
 mod page;
 mod page_browser;
 mod policy_oracle;

@@ -3,7 +3,7 @@
 //!
 //! What the kernel dropped for want of room (on a busy machine, or with small buffers) is counted, not forgiven: each
 //! question that reached the server is answered once. Times are printed, and only bounded where a machine that is
-//! busy cannot break the bound; docs/PERFORMANCE.md has measured ones.
+//! busy cannot break the bound; docs/PERFORMANCE.md has measured ones. `STORM_ROUNDS` makes it longer.
 
 use super::elsewhere::{Elsewhere, Say};
 use crate::support::client::{self, Ask, Transport};
@@ -49,8 +49,8 @@ fn question(template: &str, n: usize, id: u16) -> Vec<u8> {
     packet
 }
 
-/// Asks for the names that `template` makes of 0 to `DEAD`, `count` questions in all, and takes what comes back.
-fn storm(server: SocketAddr, template: &str, count: usize) -> Storm {
+/// Asks for the names that `template` makes of 0 to `names`, `count` questions in all, and takes what comes back.
+fn storm(server: SocketAddr, template: &str, names: usize, count: usize) -> Storm {
     let clients: Vec<UdpSocket> = (0..CLIENTS).map(|_| client::udp_socket(server)).collect();
     for client in &clients {
         client.set_nonblocking(true).expect("a socket that does not block");
@@ -58,7 +58,7 @@ fn storm(server: SocketAddr, template: &str, count: usize) -> Storm {
         setsockopt(client, sockopt::RcvBuf, &(4 << 20)).expect("a buffer");
     }
     let packets: Vec<Vec<u8>> = (0..count)
-        .map(|i| question(template, i % DEAD, u16::try_from(i / CLIENTS).expect("few questions")))
+        .map(|i| question(template, i % names, u16::try_from(i / CLIENTS).expect("few questions")))
         .collect();
     let mut waiting: HashMap<(usize, u16), Instant> = HashMap::new();
     let mut storm =
@@ -145,7 +145,7 @@ fn both(server: SocketAddr, template: &str, count: usize) -> (Storm, Vec<Duratio
     std::thread::scope(|scope| {
         let fresh = if template.starts_with('a') { 0..LIVING } else { 0..0 };
         let calm = scope.spawn(|| others(server, fresh, |_| stop.load(Ordering::Relaxed)));
-        let storm = storm(server, template, count);
+        let storm = storm(server, template, DEAD, count);
         stop.store(true, Ordering::Relaxed);
         (storm, calm.join().expect("others are answered"))
     })
@@ -204,4 +204,49 @@ fn a_storm_on_dead_targets_drowns_nobody() {
     assert!(unanswered <= storm.dropped, "{unanswered} unanswered, {} dropped", storm.dropped);
     let longest = quantile(&storm.answers, 1.0);
     assert!(longest <= DEADLINE + BUSY, "an answer after {longest:?}");
+}
+
+/// Nanoseconds that all threads of a process have been on a processor.
+fn processor(id: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("Linux says");
+    let each = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    each.sum()
+}
+
+#[test]
+fn an_alias_out_of_the_cache_costs_what_an_address_costs() {
+    let rounds = std::env::var("STORM_ROUNDS").map_or(2, |text| text.parse().expect("a number"));
+    let elsewhere = Elsewhere::start();
+    let mut zone = String::from("%std%\n");
+    for i in 0..LIVING {
+        zone.push_str(&format!("f{i} ALIAS l{i}.example.net.\ns{i} A 192.0.2.1\n"));
+        elsewhere.chain(&format!("l{i}.example.net"), &["edge.example.org"], &["45.0.113.7"]);
+    }
+    let world = World::new();
+    let upstream = elsewhere.address;
+    world.config("", &format!("[flatten]\nupstream = [\"{upstream}\"]\n"));
+    world.zone("two/two.test", &zone);
+    let server = world.start();
+    for i in 0..LIVING {
+        assert_eq!(server.query(&format!("f{i}.two.test"), "A").answer.len(), 1);
+    }
+    let asked = elsewhere.asked.lock().expect("no panic").len();
+    let mut ratios = Vec::new();
+    for _ in 0..rounds {
+        let costs = ["s#.two.test.", "f#.two.test."].map(|template| {
+            let before = processor(server.id());
+            let storm = storm(server.address(Transport::Udp), template, LIVING, 20_000);
+            assert_eq!(storm.rcodes.keys().copied().collect::<Vec<u8>>(), [0]);
+            assert!(storm.sent - storm.answers.len() <= storm.dropped);
+            (processor(server.id()) - before) as f64 / storm.answers.len() as f64
+        });
+        ratios.push(costs[1] / costs[0]);
+        println!("nanoseconds an answer: {:.0} static, {:.0} flattened", costs[0], costs[1]);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("flattened / static: {:.3}", ratios[ratios.len() / 2]);
+    assert_eq!(asked, elsewhere.asked.lock().expect("no panic").len(), "all out of the cache");
 }

@@ -299,6 +299,11 @@ impl Server {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Is the process still there?
     pub fn alive(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_none()
