@@ -145,7 +145,7 @@ fn main() {
     let each = begin.elapsed().as_micros() as u64 / COMMITS;
     println!("commit of one: {each} µs");
     let begin = Instant::now();
-    let due = store.due(UnixTime(10_000), 1000).unwrap().len();
+    let due = store.due(UnixTime(10_000), None, 1000).unwrap().len();
     println!("the next {due} that are due: {} µs", begin.elapsed().as_micros());
     let below = Name::from_text("customer-7.net").unwrap();
     let begin = Instant::now();

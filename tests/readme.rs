@@ -208,6 +208,7 @@ fn every_config_key_has_a_row() {
             "flatten" => "| **`[flatten]`**",
             "api" => "| **`[api]`**",
             "block_page" => "| **`[block_page]`**",
+            "hostnames" => "| **`[hostnames]`**",
             "accounts" => "| **`[accounts.NAME]`**",
             "zones" => "| **`[zones.\"APEX\"]`**",
             "grants" => "| **`[[grants]]`**",

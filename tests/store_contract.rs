@@ -225,7 +225,7 @@ fn nothing_is_inherited_by_what_is_made_anew() {
         assert_eq!((left.accounts.len(), left.zones.len()), (1, 1));
         assert_eq!((left.holds.len(), left.tokens.len(), rows(store).len()), (0, 0, 0));
         assert_eq!(store.hostname(h.id).unwrap(), None);
-        assert_eq!(store.due(UnixTime(u64::MAX >> 1), 10).unwrap(), []);
+        assert_eq!(store.due(UnixTime(u64::MAX >> 1), None, 10).unwrap(), []);
         assert_eq!(left.used, Used { accounts: 3, zones: 21 });
         for gone in [account(1), zone(10, 2), put(&h), Change::Hold(hold), Change::Token(token)] {
             let refused = commit(store, std::slice::from_ref(&gone)).unwrap_err();
@@ -256,7 +256,7 @@ fn what_was_withdrawn_is_remembered() {
         let gone = Row { hostname: h.hostname.clone(), provider: h.provider, state };
         assert_eq!(rows(store), std::slice::from_ref(&gone));
         let deleted = step.state.unwrap();
-        assert_eq!(store.due(UnixTime(2000), 9).unwrap(), [(UnixTime(2000), h.id)]);
+        assert_eq!(store.due(UnixTime(2000), None, 9).unwrap(), [(UnixTime(2000), h.id)]);
         let step = lifecycle::step(&deleted, lifecycle::Event::Removed, UnixTime(2001));
         let changes = of_step(Some(&deleted), &step, "schedule", UnixTime(2001));
         commit(store, &changes).unwrap();
@@ -294,10 +294,15 @@ fn due_and_audit_in_order() {
         let changes: Vec<_> = hostnames.iter().map(put).collect();
         commit(store, &changes).unwrap();
         let due = |store: &mut dyn Store, by, most| -> Vec<u8> {
-            store.due(UnixTime(by), most).unwrap().iter().map(|(_, id)| id.0[0]).collect()
+            store.due(UnixTime(by), None, most).unwrap().iter().map(|(_, id)| id.0[0]).collect()
         };
         assert_eq!(due(store, 4900, 9), [5, 4, 2]);
         assert_eq!(due(store, 4900, 2), [5, 4]);
+        // From one call to the next, to the end.
+        let first = store.due(UnixTime(4900), None, 2).unwrap();
+        let rest = store.due(UnixTime(4900), first.last().copied(), 9).unwrap();
+        assert_eq!(rest.iter().map(|(_, id)| id.0[0]).collect::<Vec<_>>(), [2]);
+        assert_eq!(store.due(UnixTime(4900), rest.last().copied(), 9).unwrap(), []);
         hostnames[4].next_check_at = Some(UnixTime(9000));
         commit(store, &[put(&hostnames[4]), Change::HostnameRemoved(Uuid([4; 16]))]).unwrap();
         assert_eq!(due(store, 4999, 9), [2]);

@@ -177,3 +177,36 @@ pub const PAGE_SECS: u64 = 15;
 pub const PAGE_DRAIN_OCTETS: u64 = 1 << 20;
 /// Milliseconds that the page waits for what has to be asked outside.
 pub const PAGE_WAIT_MS: u64 = 2_000;
+/// Checks of custom hostnames outside this server for one account: at once, and then a second. A provider with ten
+/// million hostnames needs 116 a second for looking at each once a day.
+pub const LOOKS_BURST_ACCOUNT: u32 = 300;
+pub const LOOKS_PER_ACCOUNT: u32 = 150;
+/// The same at names of one domain, for all accounts together: what its servers notice as little as one visitor.
+pub const LOOKS_BURST_DOMAIN: u32 = 20;
+pub const LOOKS_PER_DOMAIN: u32 = 1;
+/// Pages fetched from one network (IPv4 /24, IPv6 /48): at once, and then a second.
+pub const FETCHES_BURST: u32 = 20;
+pub const FETCHES_PER_SECOND: u32 = 1;
+/// Accounts, domains and networks with less than a full budget that are told apart: some 10 MiB.
+pub const BUDGETS_MAX: usize = 100_000;
+/// Checks outside that wait for somebody to make them.
+pub const LOOKS_QUEUE: usize = 256;
+/// Checks outside that are under way at a time: each is a few datagrams and at most one connection.
+pub const LOOKS_FLYING: usize = 128;
+/// A check outside ends by then, in seconds, with all its questions and pages.
+pub const LOOK_SECS: u64 = 30;
+/// Its DNS questions end by then, so that time is left for pages.
+pub const LOOK_DNS_SECS: u64 = 15;
+/// A page has to be there by then, in seconds, redirects included.
+pub const FETCH_SECS: u64 = 8;
+/// Octets of a page: a token has 36, and white space may follow.
+pub const PAGE_MAX: usize = 4096;
+/// Octets of the head of an answer, and its fields.
+pub const PAGE_HEAD_MAX: usize = 16 << 10;
+pub const PAGE_FIELDS_MAX: usize = 64;
+/// Redirects that are followed, all on the same host (SPEC §7.2).
+pub const REDIRECTS_MAX: usize = 3;
+/// Addresses of a hostname that are tried for its page.
+pub const FETCH_ADDRESSES_MAX: usize = 4;
+/// A check outside of which nothing was heard after this many seconds is lost, and may begin again.
+pub const LOOK_LOST_SECS: u64 = 120;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::finding::ConfigFinding;
+use super::hostnames::Claimed;
 use super::keys;
 use super::settings::{DATA, Hold, Log, LogFormat, Overrides, Settings};
 use super::syntax::{self, Table};
@@ -76,7 +77,7 @@ fn data_in(text: &str, folder: &Path) -> PathBuf {
 fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Read {
     let (mended, broken) = syntax::mend(text);
     let (tables, twice) = syntax::tables(&mended);
-    let mut reader = Reader { walk: Walk::new(text, file), folder, sinkholes: Vec::new() };
+    let mut reader = Reader::new(Walk::new(text, file), folder);
     for error in broken.iter().chain(&twice) {
         reader.walk.syntax_error(text, error);
     }
@@ -85,6 +86,7 @@ fn interpret(text: &str, folder: &Path, file: &str, overrides: &Overrides) -> Re
     if broken.is_empty() {
         reader.across(&settings, tables.get_ref());
         reader.across_flatten(&settings, tables.get_ref());
+        reader.across_prefixes();
     }
     settings.source = reader.walk.source.clone();
     let findings = reader.walk.finish();
@@ -102,12 +104,18 @@ pub(super) struct Reader<'t> {
     pub(super) folder: &'t Path,
     /// Where `on_violation = "sinkhole"` stands.
     sinkholes: Vec<(String, Range<usize>)>,
+    /// Address prefixes of all accounts.
+    pub(super) prefixes: Vec<Claimed>,
 }
 
 impl<'t> Reader<'t> {
+    fn new(walk: Walk, folder: &'t Path) -> Reader<'t> {
+        Reader { walk, folder, sinkholes: Vec::new(), prefixes: Vec::new() }
+    }
+
     /// A reader whose findings nobody will see.
     pub(super) fn silent() -> Reader<'t> {
-        Reader { walk: Walk::new("", ""), folder: Path::new(""), sinkholes: Vec::new() }
+        Reader::new(Walk::new("", ""), Path::new(""))
     }
 
     fn top(&mut self, table: &Table<'_>) -> Settings {
@@ -124,6 +132,7 @@ impl<'t> Reader<'t> {
                 "flatten" => self.flatten(&item, &mut settings.flatten),
                 "api" => self.api(&item, &mut settings.api),
                 "block_page" => self.block_page(&item, &mut settings.block_page),
+                "hostnames" => self.hostnames(&item, &mut settings.hostnames),
                 "accounts" => settings.accounts = self.accounts(&item),
                 "zones" => settings.zones = self.zones(&item),
                 "grants" => settings.grants = self.grants(&item),
@@ -219,8 +228,8 @@ mod tests {
         let (least, _) = from_text(least, Path::new("")).unwrap();
         assert_eq!(sample.server, least.server);
         assert_eq!(
-            (sample.hold, sample.log, sample.flatten),
-            (least.hold, least.log, least.flatten)
+            (sample.hold, sample.log, sample.flatten, sample.hostnames),
+            (least.hold, least.log, least.flatten, least.hostnames)
         );
         let mut rules = sample.policy.rules.clone();
         rules.sinkhole.clear();

@@ -19,11 +19,12 @@ pub const TOP: Keys = Keys {
         "flatten",
         "api",
         "block_page",
+        "hostnames",
         "accounts",
         "zones",
         "grants",
     ],
-    later: &["hostnames"],
+    later: &[],
 };
 
 pub const SERVER: Keys = Keys {
@@ -83,8 +84,8 @@ pub const BLOCK_PAGE: Keys =
 
 pub const ACCOUNT: Keys = Keys {
     table: "[accounts.NAME]",
-    known: &["name", "trusts", "on_violation"],
-    later: &["ip_prefixes", "apex_proxying"],
+    known: &["name", "trusts", "on_violation", "ip_prefixes", "apex_proxying"],
+    later: &[],
 };
 
 pub const ZONE: Keys = Keys {
@@ -95,8 +96,26 @@ pub const ZONE: Keys = Keys {
 
 pub const GRANT: Keys = Keys { table: "[[grants]]", known: &["hostname", "zone"], later: &[] };
 
-pub const ALL: [&Keys; 11] =
-    [&TOP, &SERVER, &POLICY, &HOLD, &LOG, &FLATTEN, &API, &BLOCK_PAGE, &ACCOUNT, &ZONE, &GRANT];
+pub const HOSTNAMES: Keys = Keys {
+    table: "[hostnames]",
+    known: &["label_prefix", "path_prefix", "user_agent", "partial_suffix", "allow_special"],
+    later: &[],
+};
+
+pub const ALL: [&Keys; 12] = [
+    &TOP,
+    &SERVER,
+    &POLICY,
+    &HOLD,
+    &LOG,
+    &FLATTEN,
+    &API,
+    &BLOCK_PAGE,
+    &HOSTNAMES,
+    &ACCOUNT,
+    &ZONE,
+    &GRANT,
+];
 
 impl Keys {
     /// Advice for a key this table does not have: a key spelt nearly so, or the table where such a key belongs.

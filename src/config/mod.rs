@@ -5,6 +5,7 @@ mod dangling;
 pub mod file;
 pub mod finding;
 mod flatten;
+mod hostnames;
 mod keys;
 mod page;
 mod server;

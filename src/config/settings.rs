@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::base::name::Name;
+use crate::hostname::proof::Places;
+use crate::model::prefix::Prefix;
 use crate::model::settings::{CrossAccount, FlattenMode, OnViolation, Rules};
 use crate::zonefile::filename::is_account_name;
 use crate::zonefile::finding::{Place, Source};
@@ -52,6 +54,7 @@ pub struct Settings {
     pub flatten: Flatten,
     pub api: Api,
     pub block_page: BlockPage,
+    pub hostnames: Hostnames,
     pub accounts: BTreeMap<AccountName, Account>,
     pub zones: BTreeMap<Name, Zone>,
     /// In the order of the file.
@@ -165,6 +168,19 @@ pub struct BlockPage {
     pub status: u16,
 }
 
+/// `[hostnames]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hostnames {
+    /// `label_prefix` and `path_prefix`: where tokens are looked for.
+    pub places: Places,
+    /// Of the look for the HTTP token.
+    pub user_agent: String,
+    /// Names of partial zones are served below it.
+    pub partial_suffix: Name,
+    /// HTTP tokens may be fetched from special-purpose addresses.
+    pub allow_special: bool,
+}
+
 /// `[log]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Log {
@@ -186,13 +202,26 @@ pub struct Account {
     /// Accounts whose names may lead into any zone of this one.
     pub trusts: Vec<AccountRef>,
     pub on_violation: Option<OnViolation>,
+    /// Addresses that prove a hostname, with `apex_proxying`; no two accounts share one.
+    pub ip_prefixes: Vec<Prefix>,
+    pub apex_proxying: bool,
     /// Of the table.
     pub place: Place,
+}
+
+/// How the names of a zone are served (SPEC §7.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ZoneType {
+    #[default]
+    Full,
+    /// As `<name>.<partial_suffix>`: the zone itself is served elsewhere.
+    Partial,
 }
 
 /// `[zones."NAME"]`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Zone {
+    pub kind: ZoneType,
     pub cross_account: CrossAccount,
     pub flatten: Option<FlattenMode>,
     pub on_violation: Option<OnViolation>,
@@ -233,6 +262,7 @@ impl Default for Settings {
             flatten: Flatten::default(),
             api: Api::default(),
             block_page: BlockPage::default(),
+            hostnames: Hostnames::default(),
             accounts: BTreeMap::new(),
             zones: BTreeMap::new(),
             grants: Vec::new(),
@@ -282,6 +312,18 @@ impl Default for BlockPage {
     }
 }
 
+impl Default for Hostnames {
+    fn default() -> Hostnames {
+        let partial_suffix = Name::from_text("cdn.bailiwick.invalid").expect("a name");
+        Hostnames {
+            places: Places::default(),
+            user_agent: "Bailiwick Custom Hostname Verification".to_owned(),
+            partial_suffix,
+            allow_special: false,
+        }
+    }
+}
+
 impl Default for Hold {
     fn default() -> Hold {
         Hold { percent: 50, records: 20 }
@@ -323,6 +365,13 @@ impl Settings {
     /// Who may lead into `zone` without a grant.
     pub fn cross_account(&self, zone: &Name) -> CrossAccount {
         self.zones.get(zone).map(|z| z.cross_account).unwrap_or_default()
+    }
+
+    /// Of a partial zone: the name below which its names are served. `None`: a full zone, or the name is too long.
+    pub fn partial(&self, zone: &Name) -> Option<Name> {
+        self.zones.get(zone).filter(|z| z.kind == ZoneType::Partial)?;
+        let front = zone.as_wire().strip_suffix(b"\0")?;
+        Name::from_wire(&[front, self.hostnames.partial_suffix.as_wire()].concat()).ok()
     }
 
     /// Names of the settings that changed from `self` to `new` and need a restart.

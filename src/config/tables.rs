@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::file::{Reader, put};
 use super::flatten::MODES;
 use super::keys;
-use super::settings::{Account, AccountName, AccountRef, Grant, Zone};
+use super::settings::{Account, AccountName, AccountRef, Grant, Zone, ZoneType};
 use super::walk::{Item, place};
 use crate::base::name::Name;
 use crate::hostname::syntax;
@@ -15,15 +15,8 @@ use crate::model::settings::CrossAccount;
 
 const CROSS_ACCOUNT: [(&str, CrossAccount); 2] =
     [("granted", CrossAccount::Granted), ("anyone", CrossAccount::Anyone)];
-const ZONE_TYPES: [(&str, Available); 2] =
-    [("full", Available::Now), ("partial", Available::Later)];
-
-/// Whether a value of the contract is there in this version.
-#[derive(Clone, Copy, PartialEq)]
-enum Available {
-    Now,
-    Later,
-}
+const ZONE_TYPES: [(&str, ZoneType); 2] =
+    [("full", ZoneType::Full), ("partial", ZoneType::Partial)];
 
 impl Reader<'_> {
     pub(super) fn accounts(&mut self, item: &Item<'_>) -> BTreeMap<AccountName, Account> {
@@ -48,6 +41,8 @@ impl Reader<'_> {
                 "name" => put(&mut account.name, self.walk.short_text(&item, 1000)),
                 "trusts" => account.trusts = self.trusts(&item, name),
                 "on_violation" => account.on_violation = self.on_violation(&item),
+                "ip_prefixes" => account.ip_prefixes = self.ip_prefixes(&item, name),
+                "apex_proxying" => put(&mut account.apex_proxying, self.walk.flag(&item)),
                 _ if self.unquoted(&item, &keys::ACCOUNT) => {}
                 _ => self.walk.unknown(&item, &keys::ACCOUNT),
             }
@@ -97,7 +92,7 @@ impl Reader<'_> {
                     put(&mut zone.cross_account, self.walk.word(&item, &CROSS_ACCOUNT));
                 }
                 "flatten" => zone.flatten = self.walk.word(&item, &MODES),
-                "type" => self.zone_type(&item),
+                "type" => put(&mut zone.kind, self.walk.word(&item, &ZONE_TYPES)),
                 "delegates" => {
                     let expected =
                         "a table of zones and accounts: { \"sub.example.com\" = \"acct\" }";
@@ -121,12 +116,6 @@ impl Reader<'_> {
             return None;
         }
         Some(origin)
-    }
-
-    fn zone_type(&mut self, item: &Item<'_>) {
-        if self.walk.word(item, &ZONE_TYPES) == Some(Available::Later) {
-            self.walk.not_yet(&format!("{} = \"partial\"", item.path), item.span());
-        }
     }
 
     /// A table of names and the accounts that may hold them; `wrong` says why a name may not stand here.

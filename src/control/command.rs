@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::imager::Described;
+use super::registrar::Check;
 use super::world::{Key, Now, World};
+use crate::base::id::ZoneId;
 use crate::base::name::Name;
+use crate::hostname::fallback::Found;
 
 /// Commands that may wait for the publisher. Whoever finds no room waits, so that nothing grows without bound.
 pub const QUEUE: usize = 256;
@@ -41,6 +44,10 @@ pub enum Command {
     Hostname { request: HostnameRequest, reply: Reply },
     /// Anything else, by whoever knows what to do with the world.
     Job(Job),
+    /// A look at a custom hostname outside has come back.
+    Seen(Box<Check>),
+    /// A look at a fallback origin has.
+    OriginSeen { zone: ZoneId, origin: Name, found: Found },
     /// End, after what was asked before.
     Stop,
 }

@@ -164,6 +164,7 @@ impl Scan<'_> {
             let grants = Grants {
                 table: &snapshot.grants,
                 trusts: &snapshot.trusts,
+                holds: &snapshot.holds,
                 catalog: &snapshot.catalog,
             };
             let Verdict::Deny(denial) = judge(&edge, &grants, self.now) else { continue };

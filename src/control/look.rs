@@ -11,7 +11,7 @@ use crate::base::rtype::{self, RType};
 use crate::engine::lookup::{self, Found};
 use crate::hostname::object::{Hostname, Owner};
 use crate::hostname::proof::Places;
-use crate::hostname::seen::{CNAMES_MAX, Chain, Lookup, Page, Seen, Target, Texts};
+use crate::hostname::seen::{Chain, Lookup, Page, Seen, Target, Texts};
 use crate::model::catalog::Zone;
 use crate::model::snapshot::Snapshot;
 use crate::model::zone::{Node, RrSet};
@@ -19,8 +19,8 @@ use crate::model::zone::{Node, RrSet};
 /// How the walk ended.
 enum End<'s> {
     At(Option<Node<'s>>),
-    Loop,
-    TooLong,
+    /// In a loop, or after too many names.
+    Nowhere,
     /// It leads to what is not here.
     Unseen(&'static str),
 }
@@ -38,7 +38,7 @@ fn owner_of(zone: &Zone) -> Owner {
 pub fn look(snapshot: &Snapshot, hostname: &Hostname, places: &Places) -> Option<Seen> {
     let owner = owner(snapshot, &hostname.base)?;
     let name = hostname.name()?;
-    let (targets, end) = walk(snapshot, &name);
+    let (chain, end) = walk(snapshot, &name);
     fn no_answer<T>(why: &str) -> Lookup<T> {
         Lookup::NoAnswer(why.to_owned())
     }
@@ -46,17 +46,13 @@ pub fn look(snapshot: &Snapshot, hostname: &Hostname, places: &Places) -> Option
         End::Unseen(why) => (no_answer(why), [no_answer(why), no_answer(why)]),
         End::At(node) => {
             let of = |rtype| Lookup::Answered(node.map_or_else(Vec::new, |n| addresses(n, rtype)));
-            let chain = Chain { targets, is_loop: false };
             (Lookup::Answered(chain), [of(rtype::A), of(rtype::AAAA)])
         }
-        End::Loop | End::TooLong => {
-            let chain = Chain { targets, is_loop: matches!(end, End::Loop) };
-            (Lookup::Answered(chain), [(); 2].map(|()| Lookup::Answered(Vec::new())))
-        }
+        End::Nowhere => (Lookup::Answered(chain), [(); 2].map(|()| Lookup::Answered(Vec::new()))),
     };
     let [v4, v6] = addresses;
     let texts = match places.txt_name(hostname) {
-        Some(name) => texts(snapshot, &name),
+        Some(name) => texts(snapshot, &name).unwrap_or_else(|why| Lookup::NoAnswer(why.to_owned())),
         None => Lookup::Answered(Texts::default()),
     };
     Some(Seen { owner: Some(owner), chain, v4, v6, texts, page: Page::NotAsked })
@@ -77,53 +73,69 @@ pub fn resolves(snapshot: &Snapshot, name: &Name) -> (bool, Option<bool>) {
             Some([rtype::A, rtype::AAAA].iter().any(|t| node.rrset(*t).is_some()))
         }
         End::Unseen(_) => None,
-        End::At(None) | End::Loop | End::TooLong => Some(false),
+        End::At(None) | End::Nowhere => Some(false),
     };
     (there, leads)
 }
 
-/// Walks from `name`: the names it leads to.
-fn walk<'s>(snapshot: &'s Snapshot, name: &Name) -> (Vec<Target>, End<'s>) {
+/// What the zones here say of one name.
+pub enum Hop<'s> {
+    /// No zone here owns it.
+    Outside,
+    /// Other servers have its data.
+    Delegated,
+    /// Its zone has no good data.
+    NotReady,
+    /// It leads nowhere else: what stands there, if it exists.
+    End(Option<Node<'s>>),
+    To(Name),
+}
+
+/// One step from `name`, by a CNAME, a DNAME or an alias.
+pub fn hop<'s>(snapshot: &'s Snapshot, name: &Name) -> Hop<'s> {
     let key = &snapshot.key;
-    let mut name = NameBuf::of(name, key);
-    let mut met = vec![name.wire().to_vec()];
-    let mut targets = Vec::new();
+    let name = NameBuf::of(name, key);
+    let Some(zone) = snapshot.catalog.zone_for(&name) else { return Hop::Outside };
+    if !zone.data.is_ready() {
+        return Hop::NotReady;
+    }
+    let mut next = NameBuf::default();
+    let followed = match lookup::find(&zone.data, &name, key) {
+        Found::Cut(_) => return Hop::Delegated,
+        Found::NxDomain => return Hop::End(None),
+        Found::Node(node) | Found::Wildcard(node) => {
+            let set = node.rrset(rtype::CNAME).or_else(|| node.rrset(rtype::ALIAS));
+            let Some(set) = set else { return Hop::End(Some(node)) };
+            target(zone, &name, set, snapshot, &mut next)
+        }
+        Found::Dname(node) => match node.rrset(rtype::DNAME) {
+            Some(set) => synthesised(zone, &name, node, set, snapshot, &mut next),
+            None => false,
+        },
+    };
+    match Name::from_wire(next.wire()) {
+        Ok(next) if followed => Hop::To(next),
+        _ => Hop::End(None),
+    }
+}
+
+/// Walks from `name`: the names it leads to.
+fn walk<'s>(snapshot: &'s Snapshot, name: &Name) -> (Chain, End<'s>) {
+    let mut at = name.clone();
+    let mut chain = Chain::default();
     loop {
-        let Some(zone) = snapshot.catalog.zone_for(&name) else {
-            return (targets, End::Unseen("it leads out of this server"));
+        let next = match hop(snapshot, &at) {
+            Hop::Outside => return (chain, End::Unseen("it leads out of this server")),
+            Hop::NotReady => return (chain, End::Unseen("a zone on the way has no data")),
+            Hop::Delegated => return (chain, End::Unseen("it is delegated to other servers")),
+            Hop::End(node) => return (chain, End::At(node)),
+            Hop::To(next) => next,
         };
-        if !zone.data.is_ready() {
-            return (targets, End::Unseen("a zone on the way has no data"));
+        let owner = owner(snapshot, &next);
+        if !chain.push(name, Target { name: next.clone(), owner }) {
+            return (chain, End::Nowhere);
         }
-        let mut next = NameBuf::default();
-        let followed = match lookup::find(&zone.data, &name, key) {
-            Found::Cut(_) => return (targets, End::Unseen("it is delegated to other servers")),
-            Found::NxDomain => return (targets, End::At(None)),
-            Found::Node(node) | Found::Wildcard(node) => {
-                let set = node.rrset(rtype::CNAME).or_else(|| node.rrset(rtype::ALIAS));
-                let Some(set) = set else { return (targets, End::At(Some(node))) };
-                target(zone, &name, set, snapshot, &mut next)
-            }
-            Found::Dname(node) => match node.rrset(rtype::DNAME) {
-                Some(set) => synthesised(zone, &name, node, set, snapshot, &mut next),
-                None => false,
-            },
-        };
-        if !followed {
-            return (targets, End::At(None));
-        }
-        let Ok(found) = Name::from_wire(next.wire()) else { return (targets, End::At(None)) };
-        let is_loop = met.iter().any(|n| n == next.wire());
-        let owner = snapshot.catalog.zone_for(&next).map(owner_of);
-        targets.push(Target { name: found, owner });
-        if is_loop {
-            return (targets, End::Loop);
-        }
-        if targets.len() > CNAMES_MAX {
-            return (targets, End::TooLong);
-        }
-        met.push(next.wire().to_vec());
-        name = next;
+        at = next;
     }
 }
 
@@ -157,7 +169,8 @@ fn synthesised(
         && front.is_some_and(|f| next.set_joined(f, &base, base.labels(), &snapshot.key).is_ok())
 }
 
-fn addresses(node: Node<'_>, rtype: RType) -> Vec<IpAddr> {
+/// The addresses of one family at a node.
+pub fn addresses(node: Node<'_>, rtype: RType) -> Vec<IpAddr> {
     let Some(set) = node.rrset(rtype) else { return Vec::new() };
     let address = |rdata: &[u8]| match rtype {
         rtype::A => <[u8; 4]>::try_from(rdata).ok().map(|a| IpAddr::V4(Ipv4Addr::from(a))),
@@ -166,15 +179,18 @@ fn addresses(node: Node<'_>, rtype: RType) -> Vec<IpAddr> {
     set.records().filter_map(|(_, rdata)| address(rdata)).collect()
 }
 
-/// The TXT records at exactly `name`.
-fn texts(snapshot: &Snapshot, name: &Name) -> Lookup<Texts> {
+/// The TXT records at exactly `name`; the error says why they are not here to be seen.
+pub fn texts(snapshot: &Snapshot, name: &Name) -> Result<Lookup<Texts>, &'static str> {
     let buf = NameBuf::of(name, &snapshot.key);
-    let Some(zone) = snapshot.catalog.zone_for(&buf).filter(|z| z.data.is_ready()) else {
-        return Lookup::NoAnswer("its zone has no data".to_owned());
+    let Some(zone) = snapshot.catalog.zone_for(&buf) else {
+        return Err("it lies outside this server");
     };
+    if !zone.data.is_ready() {
+        return Ok(Lookup::NoAnswer("its zone has no data".to_owned()));
+    }
     let elsewhere = || Lookup::Answered(Texts { values: Vec::new(), elsewhere: true });
-    match lookup::find(&zone.data, &buf, &snapshot.key) {
-        Found::Cut(_) => Lookup::NoAnswer("it is delegated to other servers".to_owned()),
+    Ok(match lookup::find(&zone.data, &buf, &snapshot.key) {
+        Found::Cut(_) => return Err("it is delegated to other servers"),
         Found::NxDomain => Lookup::Answered(Texts::default()),
         Found::Wildcard(_) | Found::Dname(_) => elsewhere(),
         Found::Node(node) if node.rrset(rtype::CNAME).is_some() => elsewhere(),
@@ -185,7 +201,7 @@ fn texts(snapshot: &Snapshot, name: &Name) -> Lookup<Texts> {
             }
             Lookup::Answered(texts)
         }
-    }
+    })
 }
 
 /// The strings of a TXT record in one.

@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod keeper;
 pub mod loader;
 pub mod look;
+pub mod looks;
 pub mod news;
 pub mod offline;
 pub mod press;

@@ -17,6 +17,7 @@ use super::command::{After, Command, Handle, Job, QUEUE, Reply};
 use super::directory::Directory;
 use super::files::ZonesFolder;
 use super::imager::{self, Imager};
+use super::looks;
 use super::press::{Press, Published};
 use super::watches::Watches;
 use super::world::{Look, Now, StartError, Survey, Tally, World};
@@ -48,6 +49,8 @@ pub struct Publisher {
     pub thread: JoinHandle<()>,
     /// Writes images of the zones; a thread does so by itself.
     pub imager: Imager,
+    /// What is to be looked at outside; the results are commands. Dropped, nobody looks.
+    pub looks: Receiver<looks::Look>,
 }
 
 /// Zones read before the next snapshot, in a look at everything.
@@ -80,12 +83,13 @@ pub fn start(
     let (handle, mut task) = prepare(settings, origin, tell)?;
     let (press, imager) = (Arc::clone(&task.press), task.imager.clone());
     let figures = Arc::clone(&task.figures);
+    let looks = task.world.connect_looks();
     let ids = task.world.ids();
     let is_wanted = task.world.settings().api.listen.is_some();
     let directory = is_wanted.then(|| task.world.open_directory());
     let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
-    Ok(Publisher { handle, press, figures, directory, ids, thread, imager })
+    Ok(Publisher { handle, press, figures, directory, ids, thread, imager, looks })
 }
 
 /// Reads everything; what is left is to run the task.
@@ -330,6 +334,11 @@ impl Task {
                 answer(Some(reply), result);
             }
             Command::Job(job) => self.jobs(job),
+            // What they grant is published with whatever else there is to do now.
+            Command::Seen(check) => self.world.seen(*check, Now::read()),
+            Command::OriginSeen { zone, origin, found } => {
+                self.world.origin_seen(zone, &origin, found, Now::read());
+            }
             Command::Stop => self.stopping = true,
         }
     }

@@ -4,7 +4,9 @@
 //! is held) and the store. Whatever fails leaves everything as it was. One registrar serves one store, on the thread of
 //! its one writer.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
@@ -20,7 +22,7 @@ use crate::hostname::seen::Seen;
 use crate::hostname::verify::{self, Provider};
 use crate::model::prefix::Prefixes;
 use crate::store::state::change::{Change, of_step};
-use crate::store::state::{CommitError, Control, Failure, Refused, Store};
+use crate::store::state::{CommitError, Control, Due, Failure, Refused, Store};
 
 /// Custom hostnames read from the store at a time, when many have to be looked at.
 const PAGE: usize = 500;
@@ -56,6 +58,12 @@ pub struct Context<'c> {
 pub enum RequestError {
     /// No such custom hostname or zone.
     Unknown,
+    /// The database cannot be used, in words.
+    Unusable(String),
+    /// The config says it, under this key: it is changed there.
+    InConfig(&'static str),
+    /// The fallback origin does not lie in its zone.
+    NotInZone,
     Refused(Refusal),
     Store(CommitError),
 }
@@ -64,6 +72,11 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RequestError::Unknown => f.write_str("there is no such custom hostname or zone"),
+            RequestError::Unusable(why) => f.write_str(why),
+            RequestError::InConfig(key) => {
+                write!(f, "the operator's config says it ({key}): it is changed there")
+            }
+            RequestError::NotInZone => f.write_str("the fallback origin does not lie in the zone"),
             RequestError::Refused(refusal) => refusal.fmt(f),
             RequestError::Store(error) => error.fmt(f),
         }
@@ -71,6 +84,12 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+impl From<RequestError> for String {
+    fn from(error: RequestError) -> String {
+        error.to_string()
+    }
+}
 
 impl From<Failure> for RequestError {
     fn from(failure: Failure) -> RequestError {
@@ -114,11 +133,24 @@ pub struct Registrar {
     control: Control,
     /// It changed since somebody asked.
     is_news: bool,
+    zones: Arc<Zones>,
+    /// Hostnames of commits whose outcome is not known.
+    doubtful: Vec<(Hostname, ZoneId)>,
+}
+
+/// Zones that have something stored, with the account that each belonged to when it was entered.
+pub type Zones = HashMap<ZoneId, (Name, AccountId)>;
+
+fn zones_of(control: &Control) -> Arc<Zones> {
+    let zones = control.zones.iter();
+    Arc::new(zones.map(|z| (z.id, (z.apex.clone(), z.account))).collect())
 }
 
 impl Registrar {
     pub fn open(store: &mut dyn Store) -> Result<Registrar, Failure> {
-        Ok(Registrar { control: store.load()?, is_news: true })
+        let control = store.load()?;
+        let zones = zones_of(&control);
+        Ok(Registrar { control, is_news: true, zones, doubtful: Vec::new() })
     }
 
     /// Whether [`Registrar::control`] changed since this was last asked.
@@ -130,6 +162,16 @@ impl Registrar {
         &self.control
     }
 
+    /// The zones of the store.
+    pub fn zones(&self) -> Arc<Zones> {
+        Arc::clone(&self.zones)
+    }
+
+    /// Takes the hostnames of commits that failed: whether they count is what the store says of them now.
+    pub fn take_doubtful(&mut self) -> Vec<(Hostname, ZoneId)> {
+        std::mem::take(&mut self.doubtful)
+    }
+
     /// Makes changes that are no steps of hostnames.
     pub fn commit(&mut self, cx: &mut Context<'_>, changes: &[Change]) -> Result<(), CommitError> {
         let generation = cx.store.generation()?;
@@ -137,6 +179,12 @@ impl Registrar {
         // Also after a failure: what was stored is what the store says.
         self.control = cx.store.load()?;
         self.is_news = true;
+        let zones = |change: &Change| {
+            matches!(change, Change::Zone(_) | Change::ZoneRemoved(_) | Change::AccountRemoved(_))
+        };
+        if changes.iter().any(zones) {
+            self.zones = zones_of(&self.control);
+        }
         committed.map(|_| ())
     }
 
@@ -206,9 +254,9 @@ impl Registrar {
             let last = lifecycle::step(between, Event::Removed, cx.now);
             changes.extend(of_step(Some(between), &last, cx.actor, cx.now));
         }
-        let generation = cx.store.generation()?;
-        cx.store.commit(&changes, generation)?;
-        Ok(Done { changed: vec![(old.hostname, old.provider.zone)], check: Vec::new() })
+        let done = Done { changed: vec![key(&old)], check: Vec::new() };
+        self.commit_steps(cx, &changes, &done)?;
+        Ok(done)
     }
 
     /// Takes in what a check saw. Of a hostname that is gone, nothing.
@@ -237,10 +285,18 @@ impl Registrar {
         Ok(self.store(cx, Some(&old), step)?)
     }
 
-    /// Does what is due. `Done::check` names the hostnames whose scheduled check is.
-    pub fn due(&mut self, cx: &mut Context<'_>, most: usize) -> Result<Done, RequestError> {
+    /// Does what is due. `Done::check` names the hostnames whose scheduled check is. `at` says how far an earlier call
+    /// came, and is moved on; behind the last one it begins anew.
+    pub fn due(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: &mut Option<Due>,
+        most: usize,
+    ) -> Result<Done, RequestError> {
         let mut done = Done::default();
-        for (_, id) in cx.store.due(cx.now, most)? {
+        let due = cx.store.due(cx.now, *at, most)?;
+        *at = due.last().copied().filter(|_| due.len() == most);
+        for (_, id) in due {
             let Some(old) = cx.store.hostname(id)? else { continue };
             match old.status {
                 Status::PendingDeletion => done.add(self.step(cx, id, Event::Removed)?),
@@ -326,10 +382,23 @@ impl Registrar {
             done.changed.extend(step.state.as_ref().or(old).map(key));
         }
         if !changes.is_empty() {
-            let generation = cx.store.generation()?;
-            cx.store.commit(&changes, generation)?;
+            self.commit_steps(cx, &changes, &done)?;
         }
         Ok(done)
+    }
+
+    fn commit_steps(
+        &mut self,
+        cx: &mut Context<'_>,
+        changes: &[Change],
+        done: &Done,
+    ) -> Result<(), CommitError> {
+        let generation = cx.store.generation()?;
+        let committed = cx.store.commit(changes, generation);
+        if let Err(CommitError::Failed(_)) = &committed {
+            self.doubtful.extend(done.changed.iter().cloned());
+        }
+        committed.map(|_| ())
     }
 
     fn standing(

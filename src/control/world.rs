@@ -4,12 +4,15 @@
 //! changed, [`vanish`] those that are gone, [`names`] decides who holds what, [`reconfigure`] puts settings in force.
 
 mod advice;
+mod checks;
 mod custom;
 mod depends;
 mod draft;
 mod edit;
+mod granted;
 mod hostname;
 mod names;
+mod origins;
 mod reading;
 mod reconfigure;
 pub mod records;
@@ -35,6 +38,7 @@ pub use survey::{Look, Survey};
 
 use self::custom::Custom;
 use self::draft::Draft;
+use self::granted::Granted;
 use self::stored::Stored;
 use super::directory::Directory;
 use super::hold::Removal;
@@ -109,6 +113,7 @@ pub struct World {
     next: Draft,
     /// Zones or accounts that grants or trusts speak of came or went, so that they have to be derived anew.
     grants_stale: bool,
+    granted: Granted,
     mentions: Mentions,
     /// Nothing is known of the files: why `zones/` cannot be read.
     unreadable: Option<String>,

@@ -370,6 +370,7 @@ impl<'s> Walk<'s, '_> {
         let grants = Grants {
             table: &self.snapshot.grants,
             trusts: &self.snapshot.trusts,
+            holds: &self.snapshot.holds,
             catalog: &self.snapshot.catalog,
         };
         judge(&edge, &grants, self.now)

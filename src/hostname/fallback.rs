@@ -74,6 +74,8 @@ pub struct FallbackOrigin {
     pub since: UnixTime,
     pub created_at: UnixTime,
     pub updated_at: UnixTime,
+    /// By the operator, in the config.
+    pub asserted: bool,
 }
 
 /// What the zone's data and the look-ups say of the origin.
@@ -105,7 +107,7 @@ pub enum Event {
 pub fn create(zone: ZoneId, origin: Name, now: UnixTime) -> FallbackOrigin {
     let (created_at, updated_at, since) = (now, now, now);
     let status = Status::Initializing;
-    FallbackOrigin { zone, origin, status, since, created_at, updated_at }
+    FallbackOrigin { zone, origin, status, since, created_at, updated_at, asserted: false }
 }
 
 /// What becomes of it; `None`: it is gone.

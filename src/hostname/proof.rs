@@ -59,8 +59,12 @@ impl Places {
     /// The address of the file with the HTTP token. `None` for a wildcard: a page at one name says nothing about the
     /// names below it.
     pub fn http_url(&self, hostname: &Hostname, id: Uuid) -> Option<String> {
-        let host = (!hostname.wildcard).then_some(&hostname.base)?;
-        Some(format!("http://{host}{}/{id}", self.path_prefix))
+        Some(format!("http://{}{}", hostname.base, self.http_path(hostname, id)?))
+    }
+
+    /// The path in that address.
+    pub fn http_path(&self, hostname: &Hostname, id: Uuid) -> Option<String> {
+        (!hostname.wildcard).then(|| format!("{}/{id}", self.path_prefix))
     }
 }
 

@@ -41,6 +41,16 @@ pub struct Chain {
     pub is_loop: bool,
 }
 
+impl Chain {
+    /// Adds the next name of the chain that begins at `first`; `false`: there is nothing to walk on to.
+    pub fn push(&mut self, first: &Name, target: Target) -> bool {
+        self.is_loop =
+            target.name == *first || self.targets.iter().any(|known| known.name == target.name);
+        self.targets.push(target);
+        !self.is_loop && self.targets.len() <= CNAMES_MAX
+    }
+}
+
 /// What stands at the name of the TXT record.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Texts {

@@ -202,5 +202,6 @@ impl Trusts {
 pub struct Grants<'s> {
     pub table: &'s GrantTable,
     pub trusts: &'s Trusts,
+    pub holds: &'s crate::model::hold::Holds,
     pub catalog: &'s crate::model::catalog::Catalog,
 }

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod flattened;
 pub mod grant;
+pub mod hold;
 pub mod outside;
 pub mod prefix;
 pub mod question;

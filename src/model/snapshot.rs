@@ -4,6 +4,7 @@ use crate::base::hash::HashKey;
 use crate::base::id::Generation;
 use crate::model::catalog::Catalog;
 use crate::model::grant::{GrantTable, Trusts};
+use crate::model::hold::Holds;
 use crate::model::outside::Outside;
 use crate::model::settings::{Identity, Rules};
 
@@ -15,6 +16,8 @@ pub struct Snapshot {
     pub catalog: Catalog,
     pub grants: GrantTable,
     pub trusts: Trusts,
+    /// Names that no wildcard of others matches.
+    pub holds: Holds,
     /// What is known of targets outside.
     pub outside: Outside,
     pub rules: Rules,
@@ -30,6 +33,7 @@ impl Snapshot {
             catalog: Catalog::new(key),
             grants: GrantTable::default(),
             trusts: Trusts::default(),
+            holds: Holds::default(),
             outside: Outside::default(),
             rules: Rules::default(),
             identity: Identity::default(),

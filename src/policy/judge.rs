@@ -1,6 +1,6 @@
 //! 1014 is decided here: may this edge lead from one account into another's zone?
 
-use crate::base::id::ZoneId;
+use crate::base::id::AccountId;
 use crate::base::limits;
 use crate::base::name_buf::NameBuf;
 use crate::base::time::UnixTime;
@@ -50,8 +50,8 @@ pub fn judge(edge: &Edge<'_>, grants: &Grants<'_>, now: UnixTime) -> Verdict {
         return Verdict::Allow(Permitted::by(Rule::Trust, None));
     }
     let own = match edge.kind {
-        EdgeKind::Dname { owner_labels } => below(edge.owner, owner_labels, target.id, grants, now),
-        _ => matching(edge.owner, edge.owner_zone, target.id, grants, now),
+        EdgeKind::Dname { owner_labels } => below(edge, owner_labels, target, grants, now),
+        _ => matching(edge.owner, edge.owner_zone, target, grants, now),
     };
     if let Match::Active(wildcard) = own {
         return Verdict::Allow(Permitted::by(Rule::Grant, wildcard));
@@ -59,7 +59,7 @@ pub fn judge(edge: &Edge<'_>, grants: &Grants<'_>, now: UnixTime) -> Verdict {
     let hidden = match (edge.alias, edge.kind) {
         // A blocked hostname stays denied, whatever the alias in front of it may do.
         (Some(alias), EdgeKind::Cname | EdgeKind::Alias) if own != Match::Blocked => {
-            matching(alias, edge.owner_zone, target.id, grants, now)
+            matching(alias, edge.owner_zone, target, grants, now)
         }
         _ => Match::None,
     };
@@ -83,14 +83,15 @@ enum Match {
     None,
 }
 
-/// What the grants into `zone` say of `name`, which lies in `name_zone`: exact before wildcard.
+/// What the grants into `target` say of `name`, which lies in `name_zone`: exact before wildcard.
 fn matching(
     name: &NameBuf,
     name_zone: &Zone,
-    zone: ZoneId,
+    target: &Zone,
     grants: &Grants<'_>,
     now: UnixTime,
 ) -> Match {
+    let zone = target.id;
     let exact = grants.table.find(name.hash_value(), name.wire(), false, zone);
     let mut best = exact.map_or(Match::None, |granted| state(granted, now));
     if matches!(best, Match::Active(_) | Match::Blocked) {
@@ -110,6 +111,10 @@ fn matching(
             continue;
         }
         match state(granted, now) {
+            // No other wildcard matches what is held either.
+            Match::Active(_) if is_held(name, name_zone, target.account, grants, now) => {
+                return best;
+            }
             Match::Active(_) => return Match::Active(Some(k as u8)),
             Match::None => {}
             other if best == Match::None => best = other,
@@ -121,18 +126,48 @@ fn matching(
 
 /// What the wildcard grant at the owner of a DNAME says: nothing less covers the names made from it.
 fn below(
-    name: &NameBuf,
+    edge: &Edge<'_>,
     owner_labels: usize,
-    zone: ZoneId,
+    target: &Zone,
     grants: &Grants<'_>,
     now: UnixTime,
 ) -> Match {
+    let name = edge.owner;
     let owner = name.suffix(owner_labels);
-    let found = grants.table.find(name.suffix_hash(owner_labels), owner, true, zone);
+    let found = grants.table.find(name.suffix_hash(owner_labels), owner, true, target.id);
     match found.map_or(Match::None, |granted| state(granted, now)) {
+        Match::Active(_) if is_held(name, edge.owner_zone, target.account, grants, now) => {
+            Match::None
+        }
         Match::Active(_) => Match::Active(Some(owner_labels as u8)),
         other => other,
     }
+}
+
+/// Whether a zone that encloses the name, of somebody else than `provider`, keeps it from wildcards (SPEC §7.4).
+fn is_held(
+    name: &NameBuf,
+    name_zone: &Zone,
+    provider: AccountId,
+    grants: &Grants<'_>,
+    now: UnixTime,
+) -> bool {
+    if grants.holds.is_empty() {
+        return false;
+    }
+    let mut enclosing = Some(name_zone);
+    while let Some(zone) = enclosing {
+        let labels = zone.data.apex_labels();
+        if let Some(hold) = grants.holds.of(zone.id).filter(|_| zone.account != provider)
+            && hold.from <= now
+            && (hold.subdomains || name.labels() == labels)
+        {
+            return true;
+        }
+        let above = labels.checked_sub(1);
+        enclosing = above.and_then(|above| grants.catalog.zone_for_suffix(name, above));
+    }
+    false
 }
 
 fn state(state: GrantState, now: UnixTime) -> Match {

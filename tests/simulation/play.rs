@@ -378,7 +378,9 @@ impl Play {
 
     fn due(&mut self) {
         let (now, random) = (self.now, &mut self.random);
-        let Ok(done) = self.server.ask(now, random, |registrar, cx| registrar.due(cx, 8)) else {
+        let Ok(done) =
+            self.server.ask(now, random, |registrar, cx| registrar.due(cx, &mut None, 8))
+        else {
             return;
         };
         for id in done.check {

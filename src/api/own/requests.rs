@@ -88,7 +88,7 @@ async fn accept(
         let (hostname, zone) = (&wanted.hostname, &zone.name);
         let made = match dry_run {
             true => world.judge_hostname(hostname, zone, now),
-            false => world.create_hostname(hostname, zone, &actor, now),
+            false => world.create_shown(hostname, zone, &actor, now),
         };
         made.map_err(|problem| ApiError::bad(1400, problem))
     });

@@ -1,53 +1,54 @@
-//! Custom hostnames in the world: what the database says of them becomes grants, and what happens to zones becomes
-//! steps of theirs.
+//! Custom hostnames in the world: what happens to zones becomes steps of theirs, and what they became becomes grants.
 //!
 //! A database that cannot be used grants nothing and stops nothing else: zones are served, and whoever wants a
 //! change is told why not.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::{Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
-use crate::base::uuid::Uuid;
 use crate::config::settings::Settings;
 use crate::control::look;
-use crate::control::registrar::{self, Check, Context, Done, Registrar, RequestError};
+use crate::control::looks::Looks;
+use crate::control::registrar::{self, Context, Done, Registrar, RequestError, Zones};
 use crate::control::suffixes::Suffixes;
-use crate::hostname::grants::{Row, World as _};
+use crate::hostname::create;
+use crate::hostname::grants::World as _;
 use crate::hostname::lifecycle::Trigger;
-use crate::hostname::object::{Hostname, Owner, Status};
-use crate::hostname::proof::{Places, Tokens};
-use crate::hostname::seen::{Lookup, Page, Seen};
-use crate::hostname::{create, fallback};
-use crate::model::grant::{Grant, GrantState};
+use crate::hostname::object::{Hostname, Owner};
+use crate::hostname::proof::Tokens;
 use crate::model::prefix::Prefixes;
 use crate::model::snapshot::Snapshot;
-use crate::store::grants::GrantKey;
 use crate::store::ownership::Ownership;
 use crate::store::state::change::{Account, Change, Zone};
 use crate::store::state::sqlite::Sqlite;
-use crate::store::state::{Control, Failure, Store};
+use crate::store::state::{Control, Due, Store};
 
-/// Hostnames looked at in one step without being asked.
-const DUE: usize = 200;
+/// Hostnames read at a time, when many have to be looked at.
+const PAGE: usize = 500;
 
 /// The database, or why it cannot be used.
 #[derive(Debug)]
 pub struct Custom {
-    open: Result<Open, String>,
-    pub(super) places: Places,
+    pub(super) open: Result<Open, String>,
+    /// Checks that are made outside.
+    pub(super) looks: Looks,
+    /// Whose which addresses are.
+    pub(super) prefixes: Prefixes,
+    /// How far the last look for what is due came.
+    pub(super) due_at: Option<Due>,
 }
 
 #[derive(Debug)]
 pub(super) struct Open {
     /// Never locked: zones are read by many threads that all hold the world, and only its owner changes it.
     store: Mutex<Sqlite>,
-    registrar: Registrar,
+    pub(super) registrar: Registrar,
 }
 
 impl Open {
@@ -72,7 +73,8 @@ impl Custom {
             error!(event = "database-unusable", path = %path.display(), %failure,
                 "no custom hostname grants anything: {failure}; zones are served");
         }
-        Custom { open: opened.map_err(|f| f.to_string()), places: Places::default() }
+        let open = opened.map_err(|f| f.to_string());
+        Custom { open, looks: Looks::default(), prefixes: Prefixes::default(), due_at: None }
     }
 
     /// What is kept in memory of the database is read anew.
@@ -94,25 +96,27 @@ impl Custom {
         self.open.is_ok()
     }
 
-    pub(super) fn usable(&mut self) -> Result<&mut Open, String> {
-        self.open.as_mut().map_err(|why| why.clone())
+    pub(super) fn usable(&mut self) -> Result<&mut Open, RequestError> {
+        self.open.as_mut().map_err(|why| RequestError::Unusable(why.clone()))
     }
 }
 
 /// The world as the registrar sees it.
 pub(super) struct View<'w> {
-    snapshot: &'w Snapshot,
-    suffixes: &'w Suffixes,
-    settings: &'w Settings,
-    ownership: &'w Ownership,
-    /// Zones of the database that are the zones that exist.
-    holders: HashMap<ZoneId, (Name, AccountId)>,
-    prefixes: Prefixes,
+    pub snapshot: &'w Snapshot,
+    pub suffixes: &'w Suffixes,
+    pub settings: &'w Settings,
+    pub ownership: &'w Ownership,
+    pub zones: Arc<Zones>,
+    pub prefixes: &'w Prefixes,
 }
 
 impl crate::hostname::grants::World for View<'_> {
+    /// A zone of the database counts only if it is the zone that exists.
     fn holder(&self, zone: ZoneId) -> Option<AccountId> {
-        self.holders.get(&zone).map(|(_, account)| *account)
+        let (apex, account) = self.zones.get(&zone)?;
+        let held = self.ownership.zone(apex.as_wire())?;
+        (held.id == zone && held.account == *account).then_some(*account)
     }
 
     fn owner(&self, name: &Name) -> Option<Owner> {
@@ -132,7 +136,8 @@ impl create::World for View<'_> {
 
 impl registrar::World for View<'_> {
     fn apex(&self, zone: ZoneId) -> Option<Name> {
-        self.holders.get(&zone).map(|(apex, _)| apex.clone())
+        self.holder(zone)?;
+        self.zones.get(&zone).map(|(apex, _)| apex.clone())
     }
 
     fn asserted_elsewhere(&self, hostname: &Hostname, zone: ZoneId) -> bool {
@@ -141,16 +146,17 @@ impl registrar::World for View<'_> {
         same.any(|g| self.ownership.zone(g.zone.as_wire()).is_some_and(|held| held.id != zone))
     }
 
-    fn partial(&self, _: ZoneId) -> Option<Name> {
-        None
+    fn partial(&self, zone: ZoneId) -> Option<Name> {
+        self.settings.partial(&self.zones.get(&zone)?.0)
     }
 
-    fn apex_proxying(&self, _: AccountId) -> bool {
-        false
+    fn apex_proxying(&self, account: AccountId) -> bool {
+        let mut may = self.settings.accounts.iter().filter(|(_, a)| a.apex_proxying);
+        may.any(|(name, _)| self.ownership.account(name.as_str()) == Some(account))
     }
 
     fn prefixes(&self) -> &Prefixes {
-        &self.prefixes
+        self.prefixes
     }
 
     fn is_abuse(&self, _: &Hostname) -> bool {
@@ -182,14 +188,9 @@ impl World {
         let gone = control.accounts.iter().filter(|a| !accounts.contains(&a.id));
         let changes: Vec<Change> =
             zones.chain(gone.map(|a| Change::AccountRemoved(a.id))).collect();
-        if changes.is_empty() {
-            return;
-        }
-        let removed = self.with_registrar(now, "start", |registrar, cx| {
-            registrar.commit(cx, &changes)?;
-            Ok(Done::default())
-        });
-        if let Err(error) = removed {
+        if !changes.is_empty()
+            && let Err(error) = self.commit_custom(&changes, "start", now)
+        {
             warn!(event = "database-behind", "zones that are gone stay in the database: {error}");
         }
     }
@@ -200,13 +201,12 @@ impl World {
         now: Now,
         actor: &str,
         job: impl FnOnce(&mut Registrar, &mut Context<'_>) -> Result<Done, RequestError>,
-    ) -> Result<Done, String> {
+    ) -> Result<Done, RequestError> {
         let World { custom, next, suffixes, settings, ownership, .. } = self;
-        let open = custom.usable()?;
-        let holders = holders(&open.registrar, ownership);
-        let prefixes = Prefixes::default();
-        let snapshot = next.snapshot();
-        let view = View { snapshot, suffixes, settings, ownership, holders, prefixes };
+        let Custom { open, prefixes, .. } = custom;
+        let open = open.as_mut().map_err(|why| RequestError::Unusable(why.clone()))?;
+        let (zones, snapshot) = (open.registrar.zones(), next.snapshot());
+        let view = View { snapshot, suffixes, settings, ownership, zones, prefixes };
         let mut tokens = tokens;
         let Open { store, registrar } = open;
         let mut context = Context {
@@ -217,81 +217,24 @@ impl World {
             actor,
         };
         let done = job(registrar, &mut context);
-        match done {
-            Ok(done) => {
-                let regranted = self.regrant(&done.changed, now);
-                regranted.map_err(|failure| failure.to_string())?;
-                Ok(done)
-            }
-            Err(error) => {
-                // Whatever was stored: what it says counts.
-                self.grants_stale = true;
-                Err(error.to_string())
-            }
-        }
+        let mut changed = registrar.take_doubtful();
+        changed.extend(done.iter().flat_map(|done| done.changed.iter().cloned()));
+        self.restate(changed, now);
+        done
     }
 
-    /// The grants of all custom hostnames.
-    pub(super) fn custom_grants(&mut self) -> Vec<(u64, Grant)> {
-        let World { custom, next, suffixes, settings, ownership, keys, .. } = self;
-        let Ok(open) = custom.usable() else { return Vec::new() };
-        let holders = holders(&open.registrar, ownership);
-        let prefixes = Prefixes::default();
-        let snapshot = next.snapshot();
-        let view = View { snapshot, suffixes, settings, ownership, holders, prefixes };
-        let mut grants = Vec::new();
-        let read = open.store().grant_rows(&mut |row| {
-            let grant = row.grant(&view);
-            grants.extend(grant.map(|g| (keys.names.name(g.hostname.as_wire()), g)));
+    /// Stores changes that are no steps of hostnames.
+    pub(super) fn commit_custom(
+        &mut self,
+        changes: &[Change],
+        actor: &str,
+        now: Now,
+    ) -> Result<(), RequestError> {
+        let committed = self.with_registrar(now, actor, |registrar, cx| {
+            registrar.commit(cx, changes)?;
+            Ok(Done::default())
         });
-        match read {
-            Ok(()) => grants,
-            Err(failure) => {
-                error!(event = "database-unusable", %failure,
-                    "no custom hostname grants anything: {failure}");
-                custom.open = Err(failure.to_string());
-                Vec::new()
-            }
-        }
-    }
-
-    /// Derives the grants of some hostnames anew.
-    fn regrant(&mut self, changed: &[(Hostname, ZoneId)], now: Now) -> Result<(), Failure> {
-        let World { custom, next, suffixes, settings, ownership, keys, .. } = self;
-        let Ok(open) = custom.usable() else { return Ok(()) };
-        let holders = holders(&open.registrar, ownership);
-        let prefixes = Prefixes::default();
-        let snapshot = next.snapshot().clone();
-        let snapshot = &snapshot;
-        let view = View { snapshot, suffixes, settings, ownership, holders, prefixes };
-        for (hostname, zone) in changed {
-            let asserted = settings.grants.iter().any(|g| {
-                Hostname::of(&g.hostname) == *hostname
-                    && ownership.zone(g.zone.as_wire()).is_some_and(|held| held.id == *zone)
-            });
-            if asserted {
-                continue;
-            }
-            let named = open.store().hostnames_named(hostname)?;
-            let of_zone = named.iter().find(|h| h.provider.zone == *zone);
-            let grant = of_zone.and_then(Row::of).and_then(|row| row.grant(&view));
-            let hash = keys.names.name(hostname.base.as_wire());
-            let table = &mut next.change().grants;
-            let old = table.find(hash, hostname.base.as_wire(), hostname.wildcard, *zone);
-            match (grant, old) {
-                (Some(grant), _) => table.put(hash, &grant),
-                (None, Some(GrantState::Active)) => {
-                    let state = GrantState::Withdrawn(now.unix);
-                    let Hostname { base, wildcard } = hostname.clone();
-                    table.put(hash, &Grant { hostname: base, wildcard, zone: *zone, state });
-                }
-                (None, Some(GrantState::Blocked)) => {
-                    table.remove(hash, &hostname.base, hostname.wildcard, *zone);
-                }
-                (None, _) => {}
-            }
-        }
-        Ok(())
+        committed.map(|_| ())
     }
 
     /// What happened to zones since the last snapshot happens to custom hostnames too.
@@ -302,211 +245,77 @@ impl World {
         }
         self.remove_gone_zones(&touched, now);
         self.sync_fallbacks(now);
+        self.sync_holds();
         for apex in touched {
-            let done = self.with_registrar(now, "zone change", |r, cx| r.names_changed(cx, &apex));
-            match done {
-                Ok(done) => self.check_all(&done.check, Trigger::Extra, now),
-                Err(error) => warn!(event = "hostnames-not-updated", zone = %apex, "{error}"),
-            }
+            self.names_changed(&apex, now);
         }
     }
 
+    /// Zones at or below `apex`, or holds on them, changed.
+    pub(super) fn names_changed(&mut self, apex: &Name, now: Now) {
+        let done = self.with_registrar(now, "zone change", |r, cx| r.names_changed(cx, apex));
+        match done {
+            Ok(done) => self.check_all(&done.check, Trigger::Extra, now),
+            Err(error) => warn!(event = "hostnames-not-updated", zone = %apex, "{error}"),
+        }
+    }
+
+    /// Zones that are gone take along what was stored of them.
     fn remove_gone_zones(&mut self, touched: &BTreeSet<Name>, now: Now) {
         let World { custom, ownership, stored, .. } = self;
         let Ok(open) = custom.usable() else { return };
-        let zones = open.registrar.control().zones.iter();
-        let touched =
-            zones.filter(|z| touched.iter().any(|apex| z.apex == *apex || apex.is_root()));
-        let gone =
-            touched.filter(|z| ownership.zone(z.apex.as_wire()).is_none_or(|held| held.id != z.id));
+        let all = touched.first().is_some_and(Name::is_root);
+        let zones = open.registrar.zones();
+        let touched = zones.iter().filter(|(_, (apex, _))| all || touched.contains(apex));
         // What lives in the store is there until somebody deletes it.
-        let gone = gone.filter(|z| stored.zone(z.id).is_none());
-        let changes: Vec<Change> = gone.map(|z| Change::ZoneRemoved(z.id)).collect();
-        if changes.is_empty() {
-            return;
-        }
-        let removed = self.with_registrar(now, "zone change", |registrar, cx| {
-            registrar.commit(cx, &changes)?;
-            Ok(Done::default())
-        });
-        if let Err(error) = removed {
-            warn!(event = "database-behind", "zones that are gone stay in the database: {error}");
-        }
-    }
-
-    /// Does what is due of custom hostnames.
-    pub fn custom_due(&mut self, now: Now) {
-        if self.custom.open.is_err() {
-            return;
-        }
-        match self.with_registrar(now, "schedule", |registrar, cx| registrar.due(cx, DUE)) {
-            Ok(done) => self.check_all(&done.check, Trigger::Schedule, now),
-            Err(error) => warn!(event = "hostnames-not-checked", "{error}"),
-        }
-    }
-
-    /// Looks at hostnames and takes in what is seen.
-    pub(super) fn check_all(&mut self, ids: &[Uuid], trigger: Trigger, now: Now) {
-        for &id in ids {
-            if let Err(error) = self.check_one(id, trigger, now) {
-                warn!(event = "hostname-not-checked", %id, "{error}");
-                return;
+        let is_there = |id: ZoneId, apex: &Name| {
+            stored.zone(id).is_some() || ownership.zone(apex.as_wire()).is_some_and(|h| h.id == id)
+        };
+        let gone: Vec<ZoneId> =
+            touched.filter(|(id, (apex, _))| !is_there(**id, apex)).map(|(id, _)| *id).collect();
+        for zone in gone {
+            let granted = self.hostnames_into(zone);
+            match self.commit_custom(&[Change::ZoneRemoved(zone)], "zone change", now) {
+                Ok(()) => self.restate(granted, now),
+                Err(error) => {
+                    warn!(event = "database-behind", "a zone that is gone stays stored: {error}");
+                }
             }
         }
     }
 
-    fn check_one(&mut self, id: Uuid, trigger: Trigger, now: Now) -> Result<(), String> {
-        let hostname = self.custom.usable()?.store().hostname(id).map_err(|f| f.to_string())?;
-        let Some(h) = hostname else { return Ok(()) };
-        let seen = look::look(self.next.snapshot(), &h.hostname, &self.custom.places);
-        let seen = match (seen, trigger) {
-            (Some(seen), _) => seen,
-            (None, Trigger::Extra) => return Ok(()),
-            (None, Trigger::Schedule) => unseen(),
-        };
-        let check = Check { id, revision: h.revision, trigger, seen };
-        let old = h.status;
-        self.with_registrar(now, "schedule", |r, cx| r.checked(cx, check))?;
-        let new = self.custom.usable()?.store().hostname(id).map_err(|f| f.to_string())?;
-        if let Some(new) = new.filter(|new| new.status != old) {
-            info!(event = "hostname-status", hostname = %new.hostname, status = new.status.word(),
-                "custom hostname {} is {}", new.hostname, new.status.word());
+    /// The custom hostnames of a zone.
+    fn hostnames_into(&mut self, zone: ZoneId) -> Vec<(Hostname, ZoneId)> {
+        let Ok(open) = self.custom.usable() else { return Vec::new() };
+        let (mut all, mut after) = (Vec::new(), None);
+        // What cannot be read is in the table until the next start, and leads to a zone that is not there.
+        while let Ok(page) = open.store().hostnames_of(zone, after, PAGE)
+            && let Some(last) = page.last()
+        {
+            after = Some(last.id);
+            all.extend(page.into_iter().map(|h| (h.hostname, zone)));
         }
-        Ok(())
+        all
     }
 
     /// Makes sure that the database knows a zone and its account.
-    pub(super) fn enter_zone(&mut self, apex: &Name, now: Now) -> Result<ZoneId, String> {
-        let held = self.ownership.zone(apex.as_wire());
-        let held = held.ok_or_else(|| format!("no zone {apex} is served here"))?;
+    pub(super) fn enter_zone(&mut self, apex: &Name, now: Now) -> Result<ZoneId, RequestError> {
+        let held = self.ownership.zone(apex.as_wire()).ok_or(RequestError::Unknown)?;
         let name = self.account_name(held.account).to_owned();
-        let control = self.custom.usable()?.registrar.control();
+        let open = self.custom.usable()?;
+        if open.registrar.zones().contains_key(&held.id) {
+            return Ok(held.id);
+        }
+        let control = open.registrar.control();
         let (created_at, settings) = (now.unix, "{}".to_owned());
         let mut changes = Vec::new();
         if !control.accounts.iter().any(|a| a.id == held.account) {
             let settings = settings.clone();
             changes.push(Change::Account(Account { id: held.account, name, created_at, settings }));
         }
-        if !control.zones.iter().any(|z| z.id == held.id) {
-            let (apex, account) = (apex.clone(), held.account);
-            changes.push(Change::Zone(Zone { id: held.id, apex, account, created_at, settings }));
-        }
-        if !changes.is_empty() {
-            self.commit_custom(&changes, now)?;
-        }
+        let (apex, account) = (apex.clone(), held.account);
+        changes.push(Change::Zone(Zone { id: held.id, apex, account, created_at, settings }));
+        self.commit_custom(&changes, "operator", now)?;
         Ok(held.id)
-    }
-
-    fn commit_custom(&mut self, changes: &[Change], now: Now) -> Result<(), String> {
-        let committed = self.with_registrar(now, "operator", |registrar, cx| {
-            registrar.commit(cx, changes)?;
-            Ok(Done::default())
-        });
-        committed.map(|_| ())
-    }
-
-    /// Takes the fallback origins of the settings into the database, as the zones have them now.
-    pub(super) fn sync_fallbacks(&mut self, now: Now) {
-        let wanted = self.settings.zones.iter();
-        let wanted =
-            wanted.filter_map(|(apex, z)| Some((apex.clone(), z.fallback_origin.clone()?)));
-        let wanted: Vec<(Name, Name)> = wanted.collect();
-        for (apex, origin) in &wanted {
-            // A zone that does not exist is a warning of the config.
-            if self.ownership.zone(apex.as_wire()).is_none() {
-                continue;
-            }
-            if let Err(error) = self.sync_fallback(apex, origin, now) {
-                warn!(event = "fallback-origin", zone = %apex, "{error}");
-            }
-        }
-        let Ok(open) = self.custom.usable() else { return };
-        let control = open.registrar.control();
-        let name = |id| control.zones.iter().find(|z| z.id == id).map(|z| &z.apex);
-        let gone = control.fallbacks.iter().filter(|f| {
-            name(f.zone).is_none_or(|apex| !wanted.iter().any(|(zone, _)| zone == apex))
-        });
-        let gone: Vec<Change> = gone.map(|f| Change::FallbackRemoved(f.zone)).collect();
-        if !gone.is_empty()
-            && let Err(error) = self.commit_custom(&gone, now)
-        {
-            warn!(event = "fallback-origin", "{error}");
-        }
-    }
-
-    fn sync_fallback(&mut self, apex: &Name, origin: &Name, now: Now) -> Result<(), String> {
-        let zone = self.enter_zone(apex, now)?;
-        let found = match look::resolves(self.next.snapshot(), origin) {
-            (false, _) => fallback::Found::NoRecord,
-            (true, Some(true)) => fallback::Found::Resolves,
-            (true, Some(false)) => fallback::Found::Record,
-            (true, None) => fallback::Found::NoAnswer,
-        };
-        let control = self.custom.usable()?.registrar.control();
-        let old = control.fallbacks.iter().find(|f| f.zone == zone).cloned();
-        let set = fallback::Event::Set(origin.clone());
-        let mut new = match &old {
-            Some(old) => fallback::step(old, &set, now.unix),
-            None => Some(fallback::create(zone, origin.clone(), now.unix)),
-        };
-        for event in [fallback::Event::Checked(found), fallback::Event::Time] {
-            new = new.and_then(|f| fallback::step(&f, &event, now.unix));
-        }
-        let Some(new) = new.filter(|new| old.as_ref() != Some(new)) else { return Ok(()) };
-        let is_active = new.status == fallback::Status::Active;
-        self.commit_custom(&[Change::Fallback(new)], now)?;
-        if is_active {
-            self.check_pending(zone, now)?;
-        }
-        Ok(())
-    }
-
-    /// What hostnames of the zone waited for may be there now.
-    fn check_pending(&mut self, zone: ZoneId, now: Now) -> Result<(), String> {
-        let open = self.custom.usable()?;
-        let some = open.store().hostnames_of(zone, None, DUE).map_err(|f| f.to_string())?;
-        let pending = some.iter().filter(|h| h.status == Status::Pending);
-        let ids: Vec<Uuid> = pending.map(|h| h.id).collect();
-        self.check_all(&ids, Trigger::Extra, now);
-        Ok(())
-    }
-
-    /// Which grants the operator asserts, by hostname and zone.
-    pub(super) fn without_asserted(
-        grants: Vec<(u64, Grant)>,
-        asserted: &HashSet<GrantKey>,
-    ) -> Vec<(u64, Grant)> {
-        let is_asserted = |grant: &Grant| {
-            let hostname =
-                Hostname { base: grant.hostname.clone(), wildcard: grant.wildcard }.name();
-            hostname
-                .is_some_and(|hostname| asserted.contains(&GrantKey { hostname, zone: grant.zone }))
-        };
-        grants.into_iter().filter(|(_, grant)| !is_asserted(grant)).collect()
-    }
-}
-
-/// The zones of the database that are the zones that exist.
-fn holders(registrar: &Registrar, ownership: &Ownership) -> HashMap<ZoneId, (Name, AccountId)> {
-    let zones = registrar.control().zones.iter();
-    let there = zones.filter(|z| {
-        let held = ownership.zone(z.apex.as_wire());
-        held.is_some_and(|held| held.id == z.id && held.account == z.account)
-    });
-    there.map(|z| (z.id, (z.apex.clone(), z.account))).collect()
-}
-
-/// A check of a hostname outside, which this version cannot look up.
-fn unseen() -> Seen {
-    fn no_answer<T>() -> Lookup<T> {
-        Lookup::NoAnswer("it lies outside this server".to_owned())
-    }
-    Seen {
-        owner: None,
-        chain: no_answer(),
-        v4: no_answer(),
-        v6: no_answer(),
-        texts: no_answer(),
-        page: Page::NotAsked,
     }
 }

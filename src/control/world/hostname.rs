@@ -1,5 +1,7 @@
 //! What an operator can ask about custom hostnames, and the objects that come back: those of the API.
 
+use std::sync::mpsc::Receiver;
+
 use serde_json::{Value, json};
 
 use super::{Now, World};
@@ -8,7 +10,8 @@ use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::control::command::HostnameRequest;
-use crate::control::registrar::Done;
+use crate::control::looks::Look;
+use crate::control::registrar::{Done, RequestError};
 use crate::hostname::lifecycle::{Event, Trigger};
 use crate::hostname::object::{CustomHostname, Hostname, Status};
 use crate::hostname::proof::Places;
@@ -20,11 +23,11 @@ const MOST: usize = 10_000;
 const OPERATOR: &str = "operator";
 
 impl World {
-    /// Answers a request with JSON, or with a sentence that says what is wrong.
+    /// Answers a request of the command line with JSON, or with a sentence that says what is wrong.
     pub fn hostname(&mut self, request: &HostnameRequest, now: Now) -> Result<Value, String> {
         match request {
             HostnameRequest::Create { hostname, zone } => {
-                self.create_hostname(hostname, zone, OPERATOR, now)
+                self.create_shown(hostname, zone, OPERATOR, now)
             }
             HostnameRequest::List { zone } => self.list(zone.as_deref()),
             HostnameRequest::Show { hostname, zone } => {
@@ -33,38 +36,35 @@ impl World {
             }
             HostnameRequest::Refresh { hostname, zone } => {
                 let found = self.find(hostname, zone.as_deref())?;
-                let done = self.with_registrar(now, OPERATOR, |r, cx| r.refresh(cx, found.id))?;
-                self.follow(done, now);
-                // It is in the snapshot that is published before this is answered.
-                self.with_registrar(now, OPERATOR, |r, cx| r.step(cx, found.id, Event::Deployed))?;
-                self.object_of(found.id)
+                let refreshed = self.refresh_hostname(found.id, OPERATOR, now)?;
+                Ok(self.object(&refreshed))
             }
             HostnameRequest::Delete { hostname, zone } => {
                 let found = self.find(hostname, zone.as_deref())?;
-                self.with_registrar(now, OPERATOR, |r, cx| r.delete(cx, found.id))?;
+                self.delete_hostname(found.id, OPERATOR, now)?;
                 Ok(json!({ "id": found.id.to_string() }))
             }
             HostnameRequest::Audit { most } => self.audit(*most),
         }
     }
 
-    /// Makes a custom hostname in the zone of that name, and looks at it at once.
-    pub fn create_hostname(
+    /// Makes a custom hostname in the zone of that name, as people ask for it and are shown it.
+    pub fn create_shown(
         &mut self,
         hostname: &str,
         zone: &str,
         actor: &str,
         now: Now,
     ) -> Result<Value, String> {
+        let apex = self.zone_here(zone)?;
+        let created = self.create_hostname(&apex, hostname, actor, now)?;
+        Ok(self.object(&created))
+    }
+
+    fn zone_here(&self, zone: &str) -> Result<Name, String> {
         let apex = zone_name(zone)?;
-        let zone = self.enter_zone(&apex, now)?;
-        let mut octets = [0; 16];
-        getrandom::fill(&mut octets)
-            .map_err(|e| format!("the system gives no random octets: {e}"))?;
-        let id = Uuid::from_random(octets);
-        let done = self.with_registrar(now, actor, |r, cx| r.create(cx, id, zone, hostname))?;
-        self.follow(done, now);
-        self.object_of(id)
+        let held = self.ownership.zone(apex.as_wire());
+        held.map(|_| apex.clone()).ok_or_else(|| format!("no zone {apex} is served here"))
     }
 
     /// Whether [`World::create_hostname`] would make one; nothing is stored of it.
@@ -74,7 +74,8 @@ impl World {
         zone: &str,
         now: Now,
     ) -> Result<Value, String> {
-        let zone = self.enter_zone(&zone_name(zone)?, now)?;
+        let apex = self.zone_here(zone)?;
+        let zone = self.enter_zone(&apex, now)?;
         let mut judged = None;
         self.with_registrar(now, OPERATOR, |r, cx| {
             judged = Some(r.judge(cx, zone, hostname)?);
@@ -84,14 +85,80 @@ impl World {
         Ok(json!({ "hostname": hostname, "status": Status::Pending.word(), "dry_run": true }))
     }
 
-    fn follow(&mut self, done: Done, now: Now) {
+    /// A provider asks for a hostname. What the zones here show of it is judged before this returns.
+    pub fn create_hostname(
+        &mut self,
+        apex: &Name,
+        text: &str,
+        actor: &str,
+        now: Now,
+    ) -> Result<CustomHostname, RequestError> {
+        let zone = self.enter_zone(apex, now)?;
+        let mut octets = [0; 16];
+        getrandom::fill(&mut octets).expect("the system gave random octets at the start");
+        let id = Uuid::from_random(octets);
+        let done = self.with_registrar(now, actor, |r, cx| r.create(cx, id, zone, text))?;
         self.check_all(&done.check, Trigger::Extra, now);
+        self.custom_hostname(id)?.ok_or(RequestError::Unknown)
     }
 
-    fn object_of(&mut self, id: Uuid) -> Result<Value, String> {
-        let found = self.custom.usable()?.store().hostname(id).map_err(|f| f.to_string())?;
-        let found = found.ok_or_else(|| "it is gone already".to_owned())?;
-        Ok(self.object(&found))
+    /// PATCH without a change: it is checked again, and its schedule starts anew.
+    pub fn refresh_hostname(
+        &mut self,
+        id: Uuid,
+        actor: &str,
+        now: Now,
+    ) -> Result<CustomHostname, RequestError> {
+        let done = self.with_registrar(now, actor, |r, cx| r.refresh(cx, id))?;
+        self.check_all(&done.check, Trigger::Extra, now);
+        self.deployed(id, actor, now)
+    }
+
+    /// PATCH with a change that does not touch the proof.
+    pub fn edit_hostname(
+        &mut self,
+        id: Uuid,
+        actor: &str,
+        now: Now,
+    ) -> Result<CustomHostname, RequestError> {
+        self.with_registrar(now, actor, |r, cx| r.step(cx, id, Event::Edited))?;
+        self.deployed(id, actor, now)
+    }
+
+    /// A change is in the snapshot that is published before it is answered.
+    fn deployed(
+        &mut self,
+        id: Uuid,
+        actor: &str,
+        now: Now,
+    ) -> Result<CustomHostname, RequestError> {
+        self.with_registrar(now, actor, |r, cx| r.step(cx, id, Event::Deployed))?;
+        self.custom_hostname(id)?.ok_or(RequestError::Unknown)
+    }
+
+    /// DELETE: what it granted is revoked with the snapshot that is published before this is answered.
+    pub fn delete_hostname(&mut self, id: Uuid, actor: &str, now: Now) -> Result<(), RequestError> {
+        self.with_registrar(now, actor, |r, cx| r.delete(cx, id)).map(|_| ())
+    }
+
+    /// One custom hostname.
+    pub fn custom_hostname(&mut self, id: Uuid) -> Result<Option<CustomHostname>, RequestError> {
+        Ok(self.custom.usable()?.store().hostname(id)?)
+    }
+
+    /// Custom hostnames of a zone in the order of their creation, at most `most` behind `after`.
+    pub fn hostnames_of(
+        &mut self,
+        zone: ZoneId,
+        after: Option<Uuid>,
+        most: usize,
+    ) -> Result<Vec<CustomHostname>, RequestError> {
+        Ok(self.custom.usable()?.store().hostnames_of(zone, after, most)?)
+    }
+
+    /// Where the checks come out that have to be made outside.
+    pub fn connect_looks(&mut self) -> Receiver<Look> {
+        self.custom.looks.connect()
     }
 
     /// The hostname meant, by its id or its name.
@@ -158,7 +225,7 @@ impl World {
     /// The object of the API, with what only this server shows.
     fn object(&self, h: &CustomHostname) -> Value {
         let zone = self.ownership.zones().find(|(_, held)| held.id == h.provider.zone);
-        object(h, &self.custom.places, zone.map(|(apex, _)| apex))
+        object(h, &self.settings.hostnames.places, zone.map(|(apex, _)| apex))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tracing::{info, warn};
 
-use super::{Mentions, Now, World};
+use super::{Now, World};
 use crate::base::id::AccountId;
 use crate::base::name::Name;
 use crate::config;
@@ -13,9 +13,8 @@ use crate::config::settings::{AccountRef, Settings};
 use crate::config::standing::Standing;
 use crate::control::suffixes::{Suffixes, SuffixesError};
 use crate::model::catalog::Zone;
-use crate::model::grant::{Grant, GrantState, GrantTable, Trusts};
+use crate::model::prefix::Prefixes;
 use crate::model::settings::{Identity, Rules};
-use crate::store::grants::GrantKey;
 
 impl World {
     /// Puts new settings in force, all of them. The Public Suffix List is read first: with a wrong one nothing
@@ -65,8 +64,14 @@ impl World {
         if old.is_some() {
             self.restate_zones();
         }
+        let prefixes = self.settings.accounts.iter().flat_map(|(name, account)| {
+            let id = self.ownership.account(name.as_str());
+            account.ip_prefixes.iter().filter_map(move |prefix| Some((*prefix, id?)))
+        });
+        self.custom.prefixes = Prefixes::build(prefixes.collect());
         self.derive_grants(now);
         self.sync_fallbacks(now);
+        self.sync_holds();
         let server = &self.settings.server;
         let identity = Identity {
             nsid: server.nsid.clone(),
@@ -111,62 +116,6 @@ impl World {
         }
     }
 
-    /// Derives grants and trusts from the settings and the zones and accounts that exist.
-    pub(super) fn derive_grants(&mut self, now: Now) {
-        self.grants_stale = false;
-        self.mentions = mentions(&self.settings);
-        let in_force: HashSet<GrantKey> = self
-            .settings
-            .grants
-            .iter()
-            .filter_map(|grant| {
-                let zone = self.ownership.zone(grant.zone.as_wire())?.id;
-                Some(GrantKey { hostname: grant.hostname.clone(), zone })
-            })
-            .collect();
-        self.grants.apply(&in_force, now.unix);
-        let active = in_force.iter().map(|key| (key, GrantState::Active));
-        let gone = self.grants.withdrawn().map(|(key, at)| (key, GrantState::Withdrawn(at)));
-        let mut rows: Vec<_> =
-            active.chain(gone).map(|(key, state)| self.grant(key, state)).collect();
-        let custom = World::without_asserted(self.custom_grants(), &in_force);
-        // What a custom hostname grants again is not withdrawn.
-        let key = |grant: &Grant| (grant.hostname.clone(), grant.wildcard, grant.zone);
-        let gone = rows.iter().filter(|(_, row)| row.state != GrantState::Active);
-        let gone: HashSet<_> = gone.map(|(_, row)| key(row)).collect();
-        if !gone.is_empty() {
-            let again = custom.iter().map(|(_, grant)| key(grant));
-            let again: HashSet<_> = again.filter(|key| gone.contains(key)).collect();
-            rows.retain(|(_, row)| row.state == GrantState::Active || !again.contains(&key(row)));
-        }
-        rows.extend(custom);
-        self.next.change().grants = GrantTable::build(rows);
-        let pairs = self.settings.accounts.iter().flat_map(|(name, account)| {
-            let who = self.ownership.account(name.as_str());
-            let whom = account.trusts.iter().map(|t| self.ownership.account(t.account.as_str()));
-            whom.filter_map(move |whom| Some((who?, whom?))).collect::<Vec<_>>()
-        });
-        let trusts = Trusts::build(pairs.collect());
-        self.next.change().trusts = trusts;
-    }
-
-    fn grant(&self, key: &GrantKey, state: GrantState) -> (u64, Grant) {
-        let wildcard = key.hostname.is_wildcard();
-        let hostname = match key.hostname.parent() {
-            Some(above) if wildcard => above,
-            _ => key.hostname.clone(),
-        };
-        let hash = self.keys.names.name(hostname.as_wire());
-        (hash, Grant { hostname, wildcard, zone: key.zone, state })
-    }
-
-    /// Whether a withdrawn grant is old enough to be forgotten.
-    pub fn forget_grants(&mut self, now: Now) {
-        if self.grants.next_expiry().is_some_and(|at| at <= now.unix) {
-            self.derive_grants(now);
-        }
-    }
-
     /// Warnings on settings that name accounts or zones that do not exist.
     pub fn dangling(&self) -> Vec<ConfigFinding> {
         config::dangling(
@@ -180,17 +129,6 @@ impl World {
     pub fn account_ids(&self) -> impl Iterator<Item = (AccountId, &str)> {
         self.accounts.iter().map(|(id, account)| (*id, &*account.name))
     }
-}
-
-/// What grants and trusts speak of.
-fn mentions(settings: &Settings) -> Mentions {
-    let zones = settings.grants.iter().map(|grant| grant.zone.clone()).collect();
-    let trusting = settings.accounts.iter().filter(|(_, account)| !account.trusts.is_empty());
-    let accounts = trusting.flat_map(|(name, account)| {
-        let trusted = account.trusts.iter().map(|trusted| trusted.account.as_str());
-        trusted.chain([name.as_str()]).map(Box::from)
-    });
-    Mentions { zones, accounts: accounts.collect() }
 }
 
 /// Whether settings differ in what decides who may hold a name.

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use super::custom::Custom;
 use super::draft::Draft;
 use super::edit::say_strays;
+use super::granted::Granted;
 use super::reading::{Arenas, Origins};
 use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
 use crate::base::hash::Keyed;
@@ -145,6 +146,7 @@ impl World {
             depends: Depends::default(),
             next: Draft::at_start(Snapshot::empty(keys.names)),
             grants_stale: true,
+            granted: Granted::default(),
             mentions: Mentions::default(),
             unreadable: None,
             chatter: Chatter::default(),

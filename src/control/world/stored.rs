@@ -257,7 +257,8 @@ impl World {
         let key = (account, apex.clone());
         self.custom.usable()?;
         self.claim_one(&key).map_err(|refusal| self.explain(&key, &refusal))?;
-        let made = self.enter_zone(apex, now).and_then(|id| {
+        let entered = self.enter_zone(apex, now).map_err(|error| error.to_string());
+        let made = entered.and_then(|id| {
             self.enter_stored(id, apex, account, nameservers, now)?;
             Ok(id)
         });

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use tracing::error;
 
 use super::{Now, World};
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::uuid::Uuid;
 use crate::control::command::TokenRequest;
 use crate::control::directory::{AccountRow, Directory, ZoneRow};
 use crate::control::registrar::Done;
 use crate::control::token;
+use crate::hostname::object::Hostname;
 use crate::store::state::Store;
 use crate::store::state::change::{Account, AuditEntry, Change, Token};
 use crate::store::state::scope::{Scope, Verb};
@@ -35,6 +36,7 @@ impl World {
     pub fn begin_group(&mut self) {
         if let Ok(open) = self.custom.usable() {
             open.store().begin();
+            self.granted.begin_group();
         }
     }
 
@@ -42,18 +44,19 @@ impl World {
     pub fn end_group(&mut self) -> Result<(), String> {
         let Ok(open) = self.custom.usable() else { return Ok(()) };
         let ended = open.store().end();
+        let restated = self.granted.end_group();
         ended.map_err(|failure| {
             error!(event = "commit-failed", %failure, "nothing of the last changes was stored: {failure}");
-            self.forget_unstored();
+            self.forget_unstored(restated);
             failure.to_string()
         })
     }
 
     /// What was thought to be stored was not: everything that rests on the database is read anew.
-    fn forget_unstored(&mut self) {
-        self.grants_stale = true;
+    fn forget_unstored(&mut self, restated: Vec<(Hostname, ZoneId)>) {
         self.custom.read_again();
         self.stored.forget();
+        self.restate(restated, Now::read());
     }
 
     /// Tells whoever reads beside the publisher what changed.
@@ -223,7 +226,7 @@ impl World {
             registrar.commit(cx, changes)?;
             Ok(Done::default())
         });
-        committed.map(|_| ())
+        committed.map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn shown_token(&self, token: &Token, now: Now) -> Value {

@@ -1,10 +1,11 @@
 //! A store in memory, with faults on demand: for tests and simulations.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::change::{Account, AuditEntry, Change, Object, Token, Zone};
 use super::{
-    AuditFilter, CommitError, Control, Failure, KEPT, Refused, Since, Store, Trouble, Used,
+    AuditFilter, CommitError, Control, Due, Failure, KEPT, Refused, Since, Store, Trouble, Used,
 };
 use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::name::Name;
@@ -130,8 +131,9 @@ impl Store for Memory {
         Ok(within.filter_map(|(_, &id)| self.state.hostname(id).cloned()).collect())
     }
 
-    fn due(&mut self, by: UnixTime, most: usize) -> Result<Vec<(UnixTime, Uuid)>, Failure> {
-        let due = self.state.due.iter().take_while(|(at, _)| *at <= by);
+    fn due(&mut self, by: UnixTime, after: Option<Due>, most: usize) -> Result<Vec<Due>, Failure> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let due = self.state.due.range((from, Bound::Unbounded)).take_while(|(at, _)| *at <= by);
         Ok(due.take(most).copied().collect())
     }
 

@@ -54,6 +54,9 @@ pub struct Used {
     pub zones: u32,
 }
 
+/// When something is due, and of which custom hostname.
+pub type Due = (UnixTime, Uuid);
+
 /// What changed since a generation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Since {
@@ -103,8 +106,8 @@ pub trait Store: Send {
         most: usize,
     ) -> Result<Vec<CustomHostname>, Failure>;
 
-    /// Custom hostnames of which something is due by then, the longest due first.
-    fn due(&mut self, by: UnixTime, most: usize) -> Result<Vec<(UnixTime, Uuid)>, Failure>;
+    /// Custom hostnames of which something is due by then, the longest due first; only those behind `after`.
+    fn due(&mut self, by: UnixTime, after: Option<Due>, most: usize) -> Result<Vec<Due>, Failure>;
 
     /// Entries of the audit log with their numbers, newest first.
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<(u64, AuditEntry)>, Failure>;

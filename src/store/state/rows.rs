@@ -117,6 +117,7 @@ pub fn fallback(row: &SqlRow<'_>) -> rusqlite::Result<FallbackOrigin> {
         since: row.get::<_, Column<_>>("since")?.0,
         created_at: row.get::<_, Column<_>>("created_at")?.0,
         updated_at: row.get::<_, Column<_>>("updated_at")?.0,
+        asserted: row.get("asserted")?,
     })
 }
 

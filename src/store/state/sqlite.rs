@@ -16,12 +16,14 @@ use super::change::{AuditEntry, Change};
 use super::records;
 use super::rows::{self, Column};
 use super::{
-    AuditFilter, CommitError, Control, Failure, KEPT, Refused, Since, Store, Trouble, Used, schema,
+    AuditFilter, CommitError, Control, Due, Failure, KEPT, Refused, Since, Store, Trouble, Used,
+    schema,
 };
 use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
+use crate::hostname::fallback::FallbackOrigin;
 use crate::hostname::grants::Row;
 use crate::hostname::object::{CustomHostname, Hostname};
 use crate::records::{Content, Record};
@@ -280,9 +282,14 @@ impl Store for Sqlite {
         self.all(sql, params![exact, from, to, after, zone, most as i64], rows::hostname)
     }
 
-    fn due(&mut self, by: UnixTime, most: usize) -> Result<Vec<(UnixTime, Uuid)>, Failure> {
-        let sql = "SELECT due_at, id FROM hostnames WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-        self.all(sql, params![Column(by), most as i64], |row| {
+    fn due(&mut self, by: UnixTime, after: Option<Due>, most: usize) -> Result<Vec<Due>, Failure> {
+        // An index ends in `seq`, so that this is its own order. One that is gone meanwhile had the lowest.
+        let sql = "SELECT due_at, id FROM hostnames WHERE due_at <= ?1 AND (due_at, seq) > \
+                   (?2, coalesce((SELECT seq FROM hostnames WHERE id = ?3), 0)) \
+                   ORDER BY due_at, seq LIMIT ?4";
+        let at = after.map_or(-1, |(at, _)| i64::try_from(at.0).unwrap_or(i64::MAX));
+        let id = after.map(|(_, id)| Column(id));
+        self.all(sql, params![Column(by), at, id, most as i64], |row| {
             Ok((row.get::<_, Column<_>>(0)?.0, row.get::<_, Column<_>>(1)?.0))
         })
     }
@@ -442,18 +449,7 @@ fn apply(
         }
         Change::Fallback(f) => {
             expect_zone(transaction, f.zone)?;
-            transaction.execute(
-                "INSERT OR REPLACE INTO fallbacks (zone, origin, status, since, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    Column(f.zone),
-                    f.origin.to_string(),
-                    f.status.word(),
-                    Column(f.since),
-                    Column(f.created_at),
-                    Column(f.updated_at)
-                ],
-            )
+            put_fallback(transaction, f)
         }
         Change::Hold(hold) => {
             expect_zone(transaction, hold.owner.zone)?;
@@ -505,6 +501,15 @@ fn apply_stored(
         (0, Change::Record { zone, .. }) => there(None, || format!("the content of zone {zone}")),
         _ => note(transaction, change, generation).map_err(|e| failure(&e).into()),
     }
+}
+
+fn put_fallback(transaction: &Connection, f: &FallbackOrigin) -> rusqlite::Result<usize> {
+    let sql = "INSERT OR REPLACE INTO fallbacks \
+               (zone, origin, status, since, created_at, updated_at, asserted) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let [since, created, updated] = [f.since, f.created_at, f.updated_at].map(Column);
+    let (zone, origin, status) = (Column(f.zone), f.origin.to_string(), f.status.word());
+    transaction.execute(sql, params![zone, origin, status, since, created, updated, f.asserted])
 }
 
 /// Changes that fit whatever is stored.

@@ -1,0 +1,279 @@
+//! Fallback origins and zone holds in the world: set by the config or on request, checked in the zones here, and
+//! outside where they lead there.
+
+use std::collections::BTreeSet;
+
+use tracing::warn;
+
+use super::{Now, World};
+use crate::base::id::ZoneId;
+use crate::base::name::Name;
+use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
+use crate::control::look;
+use crate::control::registrar::RequestError;
+use crate::hostname::fallback::{self, FallbackOrigin, Found};
+use crate::hostname::hold::{self, Hold};
+use crate::hostname::lifecycle::Trigger;
+use crate::hostname::object::{Owner, Status};
+use crate::model::hold::{Holds, ZoneHold};
+use crate::store::state::Store;
+use crate::store::state::change::Change;
+
+/// Seconds between two looks outside at a fallback origin that is not active.
+const AGAIN: u64 = 60;
+/// Hostnames looked at when their fallback origin became active; the others are when they are due.
+const PENDING: usize = 200;
+
+impl World {
+    /// The fallback origin of a zone.
+    pub fn fallback_origin(
+        &mut self,
+        zone: ZoneId,
+    ) -> Result<Option<FallbackOrigin>, RequestError> {
+        let control = self.custom.usable()?.registrar.control();
+        Ok(control.fallbacks.iter().find(|f| f.zone == zone).cloned())
+    }
+
+    /// Sets the fallback origin of a zone, and looks whether it is there.
+    pub fn set_fallback_origin(
+        &mut self,
+        apex: &Name,
+        origin: Name,
+        actor: &str,
+        now: Now,
+    ) -> Result<FallbackOrigin, RequestError> {
+        if self.settings.zones.get(apex).is_some_and(|z| z.fallback_origin.is_some()) {
+            return Err(RequestError::InConfig("zones.NAME.fallback_origin"));
+        }
+        if !origin.is_within(apex) {
+            return Err(RequestError::NotInZone);
+        }
+        let zone = self.enter_zone(apex, now)?;
+        let old = self.fallback_origin(zone)?;
+        let set = fallback::Event::Set(origin.clone());
+        let new = match &old {
+            Some(old) => fallback::step(old, &set, now.unix),
+            None => Some(fallback::create(zone, origin, now.unix)),
+        };
+        let new = new.map(|new| FallbackOrigin { asserted: false, ..new });
+        self.put_fallback(zone, old, new, actor, now)?;
+        self.fallback_origin(zone)?.ok_or(RequestError::Unknown)
+    }
+
+    /// Takes the fallback origin of a zone away. Hostnames that are active stay so; no other becomes active.
+    pub fn remove_fallback_origin(
+        &mut self,
+        zone: ZoneId,
+        actor: &str,
+        now: Now,
+    ) -> Result<FallbackOrigin, RequestError> {
+        let old = self.fallback_origin(zone)?.ok_or(RequestError::Unknown)?;
+        if old.asserted {
+            return Err(RequestError::InConfig("zones.NAME.fallback_origin"));
+        }
+        self.commit_custom(&[Change::FallbackRemoved(zone)], actor, now)?;
+        let step = fallback::step(&old, &fallback::Event::Delete, now.unix);
+        Ok(step.unwrap_or(old))
+    }
+
+    /// What the zones here, or else a look outside, say of an origin.
+    fn found(&self, origin: &Name) -> Found {
+        match look::resolves(self.next.snapshot(), origin) {
+            (false, _) => Found::NoRecord,
+            (true, Some(true)) => Found::Resolves,
+            (true, Some(false)) => Found::Record,
+            (true, None) => Found::NoAnswer,
+        }
+    }
+
+    /// Stores a fallback origin as it is found; where that cannot be told here, somebody is asked to look.
+    fn put_fallback(
+        &mut self,
+        zone: ZoneId,
+        old: Option<FallbackOrigin>,
+        new: Option<FallbackOrigin>,
+        actor: &str,
+        now: Now,
+    ) -> Result<(), RequestError> {
+        let Some(mut new) = new else { return Ok(()) };
+        let found = self.found(&new.origin);
+        // It has a record: so much is known.
+        let known = if found == Found::NoAnswer { Found::Record } else { found };
+        for event in [fallback::Event::Checked(known), fallback::Event::Time] {
+            match fallback::step(&new, &event, now.unix) {
+                Some(next) => new = next,
+                None => return Ok(()),
+            }
+        }
+        if found == Found::NoAnswer && new.status != fallback::Status::Active {
+            self.custom.looks.begin_origin(zone, new.origin.clone());
+        }
+        self.store_fallback(old, new, actor, now)
+    }
+
+    fn store_fallback(
+        &mut self,
+        old: Option<FallbackOrigin>,
+        new: FallbackOrigin,
+        actor: &str,
+        now: Now,
+    ) -> Result<(), RequestError> {
+        if old.as_ref() == Some(&new) {
+            return Ok(());
+        }
+        let is_active = |f: &FallbackOrigin| f.status == fallback::Status::Active;
+        let became = is_active(&new) && !old.as_ref().is_some_and(is_active);
+        let zone = new.zone;
+        self.commit_custom(&[Change::Fallback(new)], actor, now)?;
+        if became {
+            self.check_pending(zone, now)?;
+        }
+        Ok(())
+    }
+
+    /// What hostnames of the zone waited for may be there now.
+    fn check_pending(&mut self, zone: ZoneId, now: Now) -> Result<(), RequestError> {
+        let some = self.custom.usable()?.store().hostnames_of(zone, None, PENDING)?;
+        let pending = some.iter().filter(|h| h.status == Status::Pending);
+        let ids: Vec<Uuid> = pending.map(|h| h.id).collect();
+        self.check_all(&ids, Trigger::Extra, now);
+        Ok(())
+    }
+
+    /// A look outside has come back.
+    pub fn origin_seen(&mut self, zone: ZoneId, origin: &Name, found: Found, now: Now) {
+        let Ok(Some(old)) = self.fallback_origin(zone) else { return };
+        if old.origin != *origin || self.found(origin) != Found::NoAnswer {
+            return;
+        }
+        let new = fallback::step(&old, &fallback::Event::Checked(found), now.unix);
+        let Some(new) = new else { return };
+        if let Err(error) = self.store_fallback(Some(old), new, "schedule", now) {
+            warn!(event = "fallback-origin", "{error}");
+        }
+    }
+
+    /// Takes the fallback origins of the settings into the database, and looks at all of them as the zones are now.
+    pub(super) fn sync_fallbacks(&mut self, now: Now) {
+        let wanted = self.settings.zones.iter();
+        let wanted = wanted
+            .filter_map(|(apex, z)| Some((apex.clone(), z.fallback_origin.clone()?)))
+            // A zone that does not exist is a warning of the config.
+            .filter(|(apex, _)| self.ownership.zone(apex.as_wire()).is_some());
+        let wanted: Vec<(Name, Name)> = wanted.collect();
+        let mut asserted = BTreeSet::new();
+        for (apex, origin) in wanted {
+            match self.assert_fallback(&apex, origin, now) {
+                Ok(zone) => _ = asserted.insert(zone),
+                Err(error) => warn!(event = "fallback-origin", zone = %apex, "{error}"),
+            }
+        }
+        let Ok(open) = self.custom.usable() else { return };
+        let others: Vec<FallbackOrigin> = open
+            .registrar
+            .control()
+            .fallbacks
+            .iter()
+            .filter(|f| !asserted.contains(&f.zone))
+            .cloned()
+            .collect();
+        for old in others {
+            let zone = old.zone;
+            let done = match old.asserted {
+                // The config says it no more.
+                true => self.commit_custom(&[Change::FallbackRemoved(zone)], "config", now),
+                false => self.put_fallback(zone, Some(old.clone()), Some(old), "zone change", now),
+            };
+            if let Err(error) = done {
+                warn!(event = "fallback-origin", "{error}");
+            }
+        }
+    }
+
+    fn assert_fallback(
+        &mut self,
+        apex: &Name,
+        origin: Name,
+        now: Now,
+    ) -> Result<ZoneId, RequestError> {
+        let zone = self.enter_zone(apex, now)?;
+        let old = self.fallback_origin(zone)?;
+        let set = fallback::Event::Set(origin.clone());
+        let new = match &old {
+            Some(old) => fallback::step(old, &set, now.unix),
+            None => Some(fallback::create(zone, origin, now.unix)),
+        };
+        let new = new.map(|new| FallbackOrigin { asserted: true, ..new });
+        self.put_fallback(zone, old, new, "config", now)?;
+        Ok(zone)
+    }
+
+    /// Looks again at fallback origins that are not active.
+    pub(super) fn origins_due(&mut self, now: Now) {
+        let Ok(open) = self.custom.usable() else { return };
+        let waits = |f: &&FallbackOrigin| {
+            let late = fallback::next_at(f).is_some_and(|at| at <= now.unix);
+            let turn = (now.unix.0.wrapping_add(u64::from(f.zone.0))).is_multiple_of(AGAIN);
+            f.status != fallback::Status::Active && (late || turn)
+        };
+        let waiting: Vec<FallbackOrigin> =
+            open.registrar.control().fallbacks.iter().filter(waits).cloned().collect();
+        for old in waiting {
+            let zone = old.zone;
+            let done = self.put_fallback(zone, Some(old.clone()), Some(old), "schedule", now);
+            if let Err(error) = done {
+                warn!(event = "fallback-origin", "{error}");
+            }
+        }
+    }
+
+    /// The hold of a zone.
+    pub fn zone_hold(&mut self, zone: ZoneId) -> Result<Option<Hold>, RequestError> {
+        let control = self.custom.usable()?.registrar.control();
+        Ok(control.holds.iter().find(|h| h.owner.zone == zone).copied())
+    }
+
+    /// Sets, changes or releases the hold of a zone. What it keeps from others is blocked with the next snapshot.
+    pub fn change_hold(
+        &mut self,
+        apex: &Name,
+        event: hold::Event,
+        actor: &str,
+        now: Now,
+    ) -> Result<Option<Hold>, RequestError> {
+        let zone = self.enter_zone(apex, now)?;
+        let account = self.ownership.zone(apex.as_wire()).ok_or(RequestError::Unknown)?.account;
+        let old = self.zone_hold(zone)?;
+        let new = hold::step(old, Owner { zone, account }, event, now.unix);
+        let change = match new {
+            Some(hold) => Change::Hold(hold),
+            None => Change::HoldRemoved(zone),
+        };
+        if new != old {
+            self.commit_custom(&[change], actor, now)?;
+            self.sync_holds();
+            self.names_changed(apex, now);
+        }
+        Ok(new)
+    }
+
+    /// Puts the holds of zones that exist into the next snapshot.
+    pub(super) fn sync_holds(&mut self) {
+        let ownership = &self.ownership;
+        let Ok(open) = &self.custom.open else { return };
+        let zones = open.registrar.zones();
+        let stands = |hold: &&Hold| {
+            let held = zones.get(&hold.owner.zone).and_then(|(a, _)| ownership.zone(a.as_wire()));
+            held.is_some_and(|h| h.id == hold.owner.zone && h.account == hold.owner.account)
+        };
+        let holds = open.registrar.control().holds.iter().filter(stands).map(|hold| {
+            let from = hold.after.unwrap_or(UnixTime(0));
+            (hold.owner.zone, ZoneHold { subdomains: hold.include_subdomains, from })
+        });
+        let holds = Holds::build(holds.collect());
+        if self.next.snapshot().holds != holds {
+            self.next.change().holds = holds;
+        }
+    }
+}
