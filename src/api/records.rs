@@ -35,6 +35,7 @@ pub fn routes() -> Router<Api> {
             get(show).put(replace).patch(patch).delete(delete),
         )
         .route("/zones/{zone_id}/dns_settings", get(settings).patch(patch_settings))
+        .route("/zones/{zone_id}/pagerules", get(pagerules))
         .route(
             "/zones/{zone_id}/settings/cname_flattening",
             get(flattening).patch(patch_flattening),
@@ -352,6 +353,12 @@ async fn patch_flattening(
     let written = carry_out(&api, &caller, &zone, Write::Settings(patch), &params).await?;
     let settings = settings_object(&api, &zone, Some(written.settings)).await?;
     Ok(Reply::of(flattening_object(&settings)).with_messages(problems(written.messages)))
+}
+
+/// There are none; octoDNS asks.
+async fn pagerules(caller: Caller, Path(zone): Path<String>) -> Answer {
+    caller.zone(&zone, Verb::Read)?;
+    Ok(Reply::of(json!([])))
 }
 
 fn object_of(body: &[u8]) -> Result<Map<String, Value>, ApiError> {

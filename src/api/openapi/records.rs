@@ -93,6 +93,13 @@ pub(super) const V4: &[Operation] = &[
     one(PATCH, SETTINGS, "Changes them", "DnsSettings")
         .query(&[DRY_RUN])
         .body(Body::Json("DnsSettingsPatch")),
+    Operation::new(
+        GET,
+        "/client/v4/zones/{zone_id}/pagerules",
+        "records",
+        "Page rules: there are none",
+        Shape::List("Nothing"),
+    ),
     one(GET, FLATTENING, "The older name of `flatten_all_cnames`", "Flattening"),
     one(PATCH, FLATTENING, "Changes it", "Flattening")
         .query(&[DRY_RUN])
