@@ -20,5 +20,6 @@ pub mod records;
 pub mod store;
 pub mod telemetry;
 pub mod transport;
+pub mod verifier;
 pub mod wire;
 pub mod zonefile;

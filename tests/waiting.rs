@@ -1,5 +1,7 @@
 //! Questions that wait for the outside, over real sockets, with an outside that says what the test tells it to.
 
+#[path = "support/said.rs"]
+mod said;
 #[path = "support/small.rs"]
 mod small;
 
@@ -22,7 +24,8 @@ use bailiwick::telemetry::counters::Counters;
 use bailiwick::transport::answers::Answers;
 use bailiwick::transport::room::{Ask, Room};
 use bailiwick::transport::{Doors, TcpLimits, sockets};
-use small::{good, name, zone};
+use said::good;
+use small::{name, zone};
 
 /// No test waits longer for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);

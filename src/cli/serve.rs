@@ -22,6 +22,7 @@ use crate::outside::service::Service;
 use crate::store::folder::DATABASE;
 use crate::store::state::readers::Readers;
 use crate::telemetry::log;
+use crate::verifier;
 
 /// Runs the server until a signal ends it.
 pub fn serve(over: &Over) -> Result<ExitCode, Box<dyn Error>> {
@@ -57,11 +58,18 @@ fn load(
     let data = settings.server.data.clone();
     let flatten = settings.flatten.clone();
     let (tell, told) = watch::channel(Told::of(&settings));
-    let publisher = publisher::start(settings, origin, move |settings| {
+    let (tell_verifier, verify) = watch::channel(verifier::Settings::of(&settings));
+    let mut publisher = publisher::start(settings, origin, move |settings| {
         // Nobody listens any more only when the server ends.
         let _ = tell.send(Told::of(settings));
+        let _ = tell_verifier.send(verifier::Settings::of(settings));
     })?;
     let outside = outside(&flatten, &data, &publisher.press)?;
+    let (handle, published) = (publisher.handle.clone(), publisher.published());
+    if let Some(looks) = publisher.looks.take() {
+        // It ends when the publisher asks for nothing more.
+        verifier::start(looks, handle, published, verify, outside.runtime.handle().clone())?;
+    }
     let control = match socket::open(&data, publisher.handle.clone()) {
         Ok(socket) => Some(socket),
         Err(error) => {

@@ -50,7 +50,7 @@ pub struct Publisher {
     /// Writes images of the zones; a thread does so by itself.
     pub imager: Imager,
     /// What is to be looked at outside; the results are commands. Dropped, nobody looks.
-    pub looks: Receiver<looks::Look>,
+    pub looks: Option<Receiver<looks::Look>>,
 }
 
 /// Zones read before the next snapshot, in a look at everything.
@@ -83,7 +83,7 @@ pub fn start(
     let (handle, mut task) = prepare(settings, origin, tell)?;
     let (press, imager) = (Arc::clone(&task.press), task.imager.clone());
     let figures = Arc::clone(&task.figures);
-    let looks = task.world.connect_looks();
+    let looks = Some(task.world.connect_looks());
     let ids = task.world.ids();
     let is_wanted = task.world.settings().api.listen.is_some();
     let directory = is_wanted.then(|| task.world.open_directory());

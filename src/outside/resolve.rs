@@ -49,8 +49,13 @@ impl Resolver {
         Resolver { upstreams, validator, limit }
     }
 
-    async fn ask(&self, walk: &Walk, rtype: u16, until: Instant) -> Result<Answer, Failed> {
-        let name = walk.at().as_wire();
+    /// Whether the records of answers were judged.
+    pub fn is_validating(&self) -> bool {
+        self.validator.is_some()
+    }
+
+    /// One question, about a name in wire form, whatever it leads to.
+    pub async fn ask(&self, name: &[u8], rtype: u16, until: Instant) -> Result<Answer, Failed> {
         match &self.validator {
             Some(validator) => validator.ask(name, rtype, until).await,
             None => {
@@ -71,7 +76,7 @@ impl Resolve for Resolver {
         let mut addresses = Vec::new();
         // Every question brings the chain on by a hop at least, and hops are bounded.
         let outcome = loop {
-            let step = match self.ask(&walk, key.rtype, until).await {
+            let step = match self.ask(walk.at().as_wire(), key.rtype, until).await {
                 Ok(answer) => {
                     upstream = Some(answer.upstream);
                     walk.follow(&answer.message, checked)

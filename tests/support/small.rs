@@ -1,13 +1,9 @@
-//! Zones and outside answers made by hand, for tests that need no files.
-
-use std::sync::atomic::AtomicBool;
+//! Zones made by hand, for tests that need no files.
 
 use bailiwick::base::hash::HashKey;
 use bailiwick::base::id::{AccountId, ZoneId};
 use bailiwick::base::name::Name;
-use bailiwick::base::time::UnixTime;
 use bailiwick::model::catalog::Zone;
-use bailiwick::model::flattened::{Addresses, Entry, Outcome, OutsideHop};
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
 use bailiwick::model::zone::ZoneBuilder;
 use bailiwick::rdata;
@@ -44,25 +40,5 @@ pub fn zone(key: &HashKey, id: u32, apex: &str, lines: &[&str]) -> Zone {
         cross_account: CrossAccount::Granted,
         flatten: FlattenMode::Apex,
         data: builder.finish().unwrap(),
-    }
-}
-
-/// What the outside said ten seconds ago, good for 90 more: these hops, then these addresses, or none.
-pub fn good(now: UnixTime, hops: &[&str], addresses: &[[u8; 4]]) -> Entry {
-    let outcome = if addresses.is_empty() { Outcome::NoData } else { Outcome::Addresses };
-    Entry {
-        hops: hops.iter().map(|h| OutsideHop { name: name(h), ttl: 100 }).collect(),
-        outcome,
-        addresses: Addresses::V4(addresses.into()),
-        dropped: 0,
-        validated: false,
-        ttl: 100,
-        fetched: UnixTime(now.0 - 10),
-        expires: UnixTime(now.0 + 90),
-        stale_until: UnixTime(now.0 + 1000),
-        failure: None,
-        upstream: None,
-        took_ms: 3,
-        used: AtomicBool::new(false),
     }
 }
