@@ -3,9 +3,11 @@
 //! 0 success, 1 errors, 2 wrong usage, 3 only warnings under `--strict`.
 
 mod hostname;
+mod manage;
 mod offline;
 mod running;
 mod serve;
+mod story;
 mod token;
 
 use std::error::Error;
@@ -81,6 +83,9 @@ pub enum Command {
     Explain(Explain),
     /// Read config and zone files again, in the running server
     Reload(Output),
+    /// Accounts: who owns zones
+    #[command(subcommand)]
+    Account(manage::Account),
     /// Zones of the running server
     #[command(subcommand)]
     Zone(Zone),
@@ -148,7 +153,9 @@ pub enum Hostname {
     },
     /// How one stands, what was seen of it last, and what its owner can do
     Show(One),
-    /// Check again from the beginning
+    /// Look at it now, beside its schedule
+    Verify(One),
+    /// Check again from the beginning; what was moved, deleted or blocked gets new tokens
     Refresh(One),
     /// Take it back: the next question is denied
     Delete(One),
@@ -178,6 +185,15 @@ pub struct Audit {
 pub enum Zone {
     /// List all zones and how they stand
     List(Output),
+    /// One zone: how it stands, its fallback origin, its hold
+    Show(manage::OneZone),
+    /// Keep other accounts from making zones and custom hostnames of its name
+    Hold(manage::Hold),
+    /// Release the hold, for good or for a while
+    Unhold(manage::Unhold),
+    /// The name that custom hostnames of the zone lead to
+    #[command(subcommand)]
+    Fallback(manage::Fallback),
     /// Let in the change of a zone that is held since it removes much
     Accept {
         /// The zone, e.g. example.com
@@ -244,6 +260,11 @@ pub fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Zone(Zone::Accept { name, output }) => {
             running::zone_accept(&cli.over, name, output)
         }
+        Command::Account(request) => manage::account(&cli.over, request),
+        Command::Zone(Zone::Show(one)) => manage::zone_show(&cli.over, one),
+        Command::Zone(Zone::Hold(hold)) => manage::hold(&cli.over, hold),
+        Command::Zone(Zone::Unhold(unhold)) => manage::unhold(&cli.over, unhold),
+        Command::Zone(Zone::Fallback(request)) => manage::fallback(&cli.over, request),
         Command::Hostname(request) => hostname::hostname(&cli.over, request),
         Command::Token(request) => token::token(&cli.over, request),
         Command::Audit(request) => hostname::audit(&cli.over, request),

@@ -13,6 +13,61 @@ impl UnixTime {
     }
 }
 
+impl UnixTime {
+    /// A time in RFC 3339, or the begin of a day (UTC): `2026-11-21T05:04:33Z`, `2026-11-21`. Fractions of a second are
+    /// dropped. Times before 1970 are none.
+    pub fn from_text(text: &str) -> Option<UnixTime> {
+        let (day, rest) = text.split_at_checked(10)?;
+        let mut parts = day.splitn(3, '-').map(number);
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        let days = (year >= 1970 && (1..=12).contains(&month)).then(|| days_to(year, month))?;
+        let days = days + day.checked_sub(1)?;
+        // 30 February and the like come back as another day.
+        if date(days) != (year, month, day) {
+            return None;
+        }
+        if rest.is_empty() {
+            return Some(UnixTime(days * 86_400));
+        }
+        let (time, zone) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
+        let mut parts = time.splitn(3, ':').map(number);
+        let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let local = days * 86_400 + hour * 3600 + minute * 60 + second;
+        let zone = zone.strip_prefix('.').map_or(zone, |z| z.trim_start_matches(is_digit));
+        if matches!(zone, "Z" | "z") {
+            return Some(UnixTime(local));
+        }
+        let (sign, offset) = zone.split_at_checked(1)?;
+        let (hours, minutes) = offset.split_once(':')?;
+        let offset = number(hours).filter(|h| *h < 24)? * 3600 + number(minutes)? * 60;
+        match sign {
+            "+" => local.checked_sub(offset).map(UnixTime),
+            "-" => Some(UnixTime(local + offset)),
+            _ => None,
+        }
+    }
+}
+
+fn is_digit(character: char) -> bool {
+    character.is_ascii_digit()
+}
+
+fn number(text: &str) -> Option<u64> {
+    let digits = (1..=4).contains(&text.len()) && text.chars().all(is_digit);
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Days from 1970-01-01 to the first of a month.
+fn days_to(year: u64, month: u64) -> u64 {
+    // Years are counted from March here, too: see `date`.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leaps = year / 4 - year / 100 + year / 400;
+    365 * year + leaps + (153 * month + 2) / 5 - 719_468
+}
+
 /// As people and programs read it (RFC 3339): `2026-11-21T05:04:33Z`.
 impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,6 +109,38 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(UnixTime(seconds).to_string(), text);
+            assert_eq!(UnixTime::from_text(text), Some(UnixTime(seconds)));
+        }
+    }
+
+    #[test]
+    fn times_as_people_write_them() {
+        let read = |text| UnixTime::from_text(text).map(|at| at.to_string());
+        assert_eq!(read("2026-12-01").as_deref(), Some("2026-12-01T00:00:00Z"));
+        assert_eq!(read("2026-12-01t01:30:00.25+01:30").as_deref(), Some("2026-12-01T00:00:00Z"));
+        assert_eq!(read("2026-12-01 00:00:00-01:00").as_deref(), Some("2026-12-01T01:00:00Z"));
+        for wrong in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-00-10",
+            "2026-01-00",
+            "1969-12-31",
+            "tomorrow",
+            "2026-12-01T24:00:00Z",
+            "2026-12-01T00:00:00",
+            "2026-12-01T00:00Z",
+            "2026-12-01T00:00:00+1",
+            "+026-12-01",
+            "2026-12-01T00:00:00é",
+            "äöüäö-12-01",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        for day in 0..50_000 {
+            let at = UnixTime(day * 86_400);
+            assert_eq!(UnixTime::from_text(&at.to_string()), Some(at));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::running::data;
+use super::story::story;
 use super::{Audit, Hostname, One, Output, Over, print};
 use crate::config::file;
 use crate::control::command::HostnameRequest;
@@ -19,18 +20,22 @@ pub fn hostname(over: &Over, what: &Hostname) -> Result<ExitCode, Box<dyn Error>
     let (request, output, show): (_, _, fn(&Value) -> String) = match what {
         Hostname::Create { hostname, zone, output } => {
             let (hostname, zone) = (hostname.clone(), zone.clone());
-            (HostnameRequest::Create { hostname, zone }, output, whole)
+            (HostnameRequest::Create { hostname, zone }, output, story)
         }
         Hostname::List { zone, output } => {
             (HostnameRequest::List { zone: zone.clone() }, output, table)
         }
         Hostname::Show(which) => {
             let (hostname, zone) = one(which);
-            (HostnameRequest::Show { hostname, zone }, &which.output, whole)
+            (HostnameRequest::Show { hostname, zone }, &which.output, story)
+        }
+        Hostname::Verify(which) => {
+            let (hostname, zone) = one(which);
+            (HostnameRequest::Verify { hostname, zone }, &which.output, story)
         }
         Hostname::Refresh(which) => {
             let (hostname, zone) = one(which);
-            (HostnameRequest::Refresh { hostname, zone }, &which.output, whole)
+            (HostnameRequest::Refresh { hostname, zone }, &which.output, story)
         }
         Hostname::Delete(which) => {
             let (hostname, zone) = one(which);
@@ -88,37 +93,6 @@ pub(super) fn running_or_not(
 
 pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or("-")
-}
-
-/// One hostname, for people.
-fn whole(h: &Value) -> String {
-    let mut out =
-        format!("{} -> {}: {}\n", text(h, "hostname"), text(h, "zone"), text(h, "status"));
-    for error in h["verification_errors"].as_array().into_iter().flatten() {
-        out.push_str(&format!("  error       {}\n", error.as_str().unwrap_or_default()));
-    }
-    let mut line = |name: &str, value: &str| {
-        if value != "-" {
-            out.push_str(&format!("  {name:<11} {value}\n"));
-        }
-    };
-    line("id", text(h, "id"));
-    line("created", text(h, "created_at"));
-    let check = &h["last_check"];
-    line("last check", text(check, "at"));
-    line("saw", text(check, "saw"));
-    line("proved by", text(check, "method"));
-    line("next check", text(h, "next_check_at"));
-    if text(h, "status") == "pending" {
-        let txt = &h["ownership_verification"];
-        line("attempts", &h["attempts"].to_string());
-        line("TXT name", text(txt, "name"));
-        line("TXT value", text(txt, "value"));
-        let http = &h["ownership_verification_http"];
-        line("HTTP url", text(http, "http_url"));
-        line("HTTP body", text(http, "http_body"));
-    }
-    out
 }
 
 fn deleted(result: &Value) -> String {

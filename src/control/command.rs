@@ -129,6 +129,11 @@ pub enum HostnameRequest {
         hostname: String,
         zone: Option<String>,
     },
+    /// Look at it now, beside its schedule.
+    Verify {
+        hostname: String,
+        zone: Option<String>,
+    },
     /// PATCH without a change.
     Refresh {
         hostname: String,

@@ -12,6 +12,7 @@ pub mod keeper;
 pub mod loader;
 pub mod look;
 pub mod looks;
+pub mod manage;
 pub mod news;
 pub mod offline;
 pub mod press;

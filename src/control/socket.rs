@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::command::{Command, Handle, HostnameRequest, Job, TokenRequest, reply};
+use super::manage::ManageRequest;
 use crate::base::name::Name;
 
 /// Name of the socket in the data folder.
@@ -49,6 +50,7 @@ pub enum Request {
     ZoneAccept { zone: String },
     Hostname { request: HostnameRequest },
     Token { request: TokenRequest },
+    Manage { request: ManageRequest },
 }
 
 /// The open socket; its file goes when this is dropped.
@@ -143,6 +145,9 @@ fn ask(handle: &Handle, request: Request) -> Result<Value, String> {
         Request::Hostname { request } => Command::Hostname { request, reply },
         Request::Token { request } => {
             Command::Job(Job::replying(reply, move |world, now| world.token(&request, now)))
+        }
+        Request::Manage { request } => {
+            Command::Job(Job::replying(reply, move |world, now| world.manage(&request, now)))
         }
     };
     let ending = || "the server is ending".to_owned();

@@ -11,6 +11,7 @@ mod draft;
 mod edit;
 mod granted;
 mod hostname;
+mod manage;
 mod names;
 mod origins;
 mod reading;

@@ -6,6 +6,7 @@
 //! an active custom hostname is a grant, and the grants are derived ([`grants`]), never stored: state and grant
 //! cannot disagree.
 
+pub mod advice;
 pub mod create;
 pub mod errors;
 pub mod fallback;

@@ -11,6 +11,7 @@ mod elsewhere;
 mod explain;
 mod hostnames;
 mod malformed;
+mod manage;
 mod matrix;
 mod openapi;
 mod operate;

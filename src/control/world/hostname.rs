@@ -10,8 +10,10 @@ use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::control::command::HostnameRequest;
+use crate::control::look;
 use crate::control::looks::Look;
 use crate::control::registrar::{Done, RequestError};
+use crate::hostname::advice::{self, Advice, Situation};
 use crate::hostname::lifecycle::{Event, Trigger};
 use crate::hostname::object::{CustomHostname, Hostname, Status};
 use crate::hostname::proof::Places;
@@ -33,6 +35,13 @@ impl World {
             HostnameRequest::Show { hostname, zone } => {
                 let found = self.find(hostname, zone.as_deref())?;
                 Ok(self.object(&found))
+            }
+            HostnameRequest::Verify { hostname, zone } => {
+                let found = self.find(hostname, zone.as_deref())?;
+                self.check_all(&[found.id], Trigger::Extra, now);
+                let verified = self.custom_hostname(found.id)?;
+                let verified = verified.ok_or_else(|| "it is gone already".to_owned())?;
+                Ok(self.object(&verified))
             }
             HostnameRequest::Refresh { hostname, zone } => {
                 let found = self.find(hostname, zone.as_deref())?;
@@ -224,8 +233,23 @@ impl World {
 
     /// The object of the API, with what only this server shows.
     fn object(&self, h: &CustomHostname) -> Value {
-        let zone = self.ownership.zones().find(|(_, held)| held.id == h.provider.zone);
-        object(h, &self.settings.hostnames.places, zone.map(|(apex, _)| apex))
+        let places = &self.settings.hostnames.places;
+        let registrar = self.custom.open.as_ref().ok().map(|open| &open.registrar);
+        let zone = registrar.and_then(|r| Some(r.zones().get(&h.provider.zone)?.0.clone()));
+        let mut shown = object(h, places, zone.as_ref());
+        let fallbacks = registrar.map_or(&[][..], |r| &r.control().fallbacks);
+        let origin = fallbacks.iter().find(|f| f.zone == h.provider.zone).map(|f| &f.origin);
+        let is_here = look::owner(self.next.snapshot(), &h.hostname.base).is_some();
+        let steps = zone.as_ref().map_or(Vec::new(), |zone| {
+            advice::advice(h, &Situation { zone, origin, is_here, places })
+        });
+        let step = |a: &Advice| {
+            json!({
+                "who": a.who.word(), "what": a.what, "command": a.command,
+            })
+        };
+        shown["advice"] = steps.iter().map(step).collect();
+        shown
     }
 }
 

@@ -147,6 +147,9 @@ impl World {
             .map(|(id, account)| (*id, account.name.clone()))
             .collect();
         for (id, name) in gone {
+            if self.is_kept(id) {
+                continue;
+            }
             info!(event = "account-gone", account = &*name, "account removed");
             self.accounts.remove(&id);
             self.ownership.remove_account(&name);
