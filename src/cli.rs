@@ -33,6 +33,9 @@ Examples:
   bailiwick reload                         read config and zones again, now
   bailiwick zone list                      what the running server serves, and what not
   bailiwick zone accept example.com        let in a held change
+  bailiwick hostname create app.example.com --zone saasprovider.com
+  bailiwick hostname show app.example.com  why it is pending, and who can do what
+  bailiwick backup /var/backups/bailiwick.db
 
 Exit codes: 0 success, 1 errors, 2 wrong usage, 3 only warnings under --strict.";
 
@@ -97,6 +100,10 @@ pub enum Command {
     Token(Token),
     /// What happened to custom hostnames lately, newest first
     Audit(Audit),
+    /// Copy what is in no file into one file, also while the server runs
+    Backup(manage::File),
+    /// Put back what a backup has and the server has not; nothing comes back allowed
+    Restore(manage::File),
 }
 
 #[derive(Subcommand, Debug)]
@@ -267,6 +274,8 @@ pub fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Zone(Zone::Fallback(request)) => manage::fallback(&cli.over, request),
         Command::Hostname(request) => hostname::hostname(&cli.over, request),
         Command::Token(request) => token::token(&cli.over, request),
+        Command::Backup(file) => manage::backup(&cli.over, file),
+        Command::Restore(file) => manage::restore(&cli.over, file),
         Command::Audit(request) => hostname::audit(&cli.over, request),
     }
 }

@@ -412,7 +412,10 @@ fn a_restore_brings_back_no_grant_and_no_token() {
     ];
     commit(&mut live, &since).unwrap();
     let mut from = Sqlite::open(&copy).unwrap();
-    let restored = backup::restore(&mut from, &mut live, &mut tokens(), UnixTime(6000)).unwrap();
+    let same = |zone: &Zone, _: &str| Some(Owner { zone: zone.id, account: zone.account });
+    let mut tokens_of = tokens();
+    let now = UnixTime(6000);
+    let restored = backup::restore(&mut from, &mut live, &same, &mut tokens_of, now).unwrap();
     assert_eq!((restored.hostnames, restored.accounts, restored.zones), (1, 0, 0));
     assert_eq!(restored.left_out, 4);
     assert_eq!(live.hostname(one.id).unwrap().as_ref(), Some(&one));
@@ -425,13 +428,24 @@ fn a_restore_brings_back_no_grant_and_no_token() {
 
     // Into nothing: what was active has to be proved again, what was blocked stays so.
     let mut empty = Memory::default();
-    let restored = backup::restore(&mut from, &mut empty, &mut tokens(), UnixTime(6000)).unwrap();
+    let restored = backup::restore(&mut from, &mut empty, &same, &mut tokens_of, now).unwrap();
     assert_eq!((restored.hostnames, restored.zones, restored.left_out), (4, 2, 0));
     let states: Vec<_> = rows(&mut empty).into_iter().map(|r| r.state).collect();
     assert_eq!(states, [RowState::Blocked]);
     let control = empty.load().unwrap();
     assert_eq!((control.tokens.len(), control.fallbacks.len()), (0, 1));
     assert_eq!(control.fallbacks[0].status, fallback::Status::Initializing);
+
+    // Into a folder in which the same zone has other ids, and another zone has its old one.
+    let mut other = Memory::default();
+    let moved = |zone: &Zone, account: &str| {
+        let owner = Owner { zone: ZoneId(zone.id.0 + 10), account: AccountId(zone.account.0 + 1) };
+        (account == "account-1").then_some(owner)
+    };
+    let restored = backup::restore(&mut from, &mut other, &moved, &mut tokens_of, now).unwrap();
+    assert_eq!((restored.hostnames, restored.zones, restored.left_out), (3, 1, 1));
+    let two = other.hostname(Uuid([2; 16])).unwrap().unwrap();
+    assert_eq!(two.provider, Owner { zone: ZoneId(20), account: AccountId(2) });
 }
 
 #[test]

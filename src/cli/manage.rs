@@ -2,16 +2,19 @@
 //! folder when none runs.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::hostname::{answer, running_or_not, text};
+use super::running::data;
 use super::{Output, Over, count};
 use crate::control::manage::ManageRequest;
 use crate::control::socket::Request;
 use crate::control::world::Now;
+use crate::control::world::restore::write_backup;
 
 const ACCOUNT_EXAMPLES: &str = "\
 Examples:
@@ -103,6 +106,24 @@ pub enum Fallback {
     Delete(OneZone),
 }
 
+const BACKUP_HELP: &str = "\
+A backup holds accounts, custom hostnames, fallback origins and holds. Keep it secret: tokens of pending hostnames are in it.
+A restore never brings back what was allowed: custom hostnames come back pending, with new tokens, and have to be proved
+again; API tokens do not come back; what is there stays as it is. Zone files and config.toml are not part of it.
+
+Examples:
+  bailiwick backup /var/backups/bailiwick.db
+  bailiwick restore /var/backups/bailiwick.db --json";
+
+#[derive(Args, Debug)]
+#[command(after_help = BACKUP_HELP)]
+pub struct File {
+    /// The file; a backup overwrites none
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
+}
+
 /// How a result is shown to people.
 type Show = fn(&Value) -> String;
 
@@ -161,6 +182,30 @@ pub fn fallback(over: &Over, what: &Fallback) -> Result<ExitCode, Box<dyn Error>
         }
     };
     ask(over, request, output, show)
+}
+
+/// `bailiwick backup FILE`: read beside whoever writes.
+pub fn backup(over: &Over, what: &File) -> Result<ExitCode, Box<dyn Error>> {
+    let written = write_backup(&data(over)?, &what.file)?;
+    answer(&written, &what.output, |w| {
+        format!("{}: {} octets\n", text(w, "file"), w["octets"].as_u64().unwrap_or(0))
+    })
+}
+
+/// `bailiwick restore FILE`
+pub fn restore(over: &Over, what: &File) -> Result<ExitCode, Box<dyn Error>> {
+    // The server may have another current folder.
+    let file = std::path::absolute(&what.file)?;
+    ask(over, ManageRequest::Restore { file }, &what.output, |r| {
+        let number = |key: &str, what| count(r[key].as_u64().unwrap_or(0) as usize, what);
+        format!(
+            "restored: {}, {}, {}; left out, since what they belonged to is gone or another: {}\n",
+            number("hostnames", "custom hostname"),
+            number("fallback_origins", "fallback origin"),
+            number("holds", "hold"),
+            r["left_out"]
+        )
+    })
 }
 
 fn ask(

@@ -1,6 +1,8 @@
 //! What an operator can ask about accounts, zones, fallback origins and zone holds, and how it is said over the control
 //! socket.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// One request.
@@ -33,6 +35,10 @@ pub enum ManageRequest {
     Hold {
         zone: String,
         include_subdomains: bool,
+    },
+    /// What a backup has and the database has not comes back, and has to be proved again.
+    Restore {
+        file: PathBuf,
     },
     /// Off until `after` (RFC 3339), or for good.
     Unhold {

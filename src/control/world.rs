@@ -17,6 +17,7 @@ mod origins;
 mod reading;
 mod reconfigure;
 pub mod records;
+pub mod restore;
 mod start;
 mod status;
 mod stored;

@@ -165,7 +165,7 @@ impl registrar::World for View<'_> {
 }
 
 /// New tokens.
-fn tokens() -> Tokens {
+pub(super) fn tokens() -> Tokens {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).expect("the system gave random octets at the start");
     Tokens::from_random(octets)

@@ -59,6 +59,7 @@ impl World {
                 let include_subdomains = *include_subdomains;
                 self.hold(zone, Event::Set { include_subdomains }, now)
             }
+            ManageRequest::Restore { file } => self.restore(file, now),
             ManageRequest::Unhold { zone, after } => {
                 let after = after.as_deref().map(|text| time(text, now)).transpose()?;
                 self.hold(zone, Event::Release { after }, now)

@@ -5,15 +5,16 @@
 //! removed if its account or zone was; and what is there now stays as it is. So a restore can be made without
 //! thinking about what was revoked since the backup.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{AuditEntry, Change};
-use super::{CommitError, Failure, Refused, Store};
+use super::change::{Account, AuditEntry, Change, Zone};
+use super::{CommitError, Control, Failure, Refused, Store};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::time::UnixTime;
 use crate::hostname::fallback;
+use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle::{self, New};
-use crate::hostname::object::Status;
+use crate::hostname::object::{Owner, Status};
 use crate::hostname::proof::Tokens;
 
 /// Hostnames put with one commit.
@@ -31,41 +32,38 @@ pub struct Restored {
     pub left_out: usize,
 }
 
+/// The zone that is there now for a zone of the backup and the name of its account; `None`: another one, or none.
+pub type Place<'p> = &'p dyn Fn(&Zone, &str) -> Option<Owner>;
+
 /// Puts into `live` what `backup` has and `live` has not. `tokens` makes new ones.
 pub fn restore(
     backup: &mut dyn Store,
     live: &mut dyn Store,
+    place: Place<'_>,
     tokens: &mut dyn FnMut() -> Tokens,
     now: UnixTime,
 ) -> Result<Restored, CommitError> {
     let (old, new) = (backup.load()?, live.load()?);
     let mut restored = Restored::default();
-    let there: BTreeSet<AccountId> = new.accounts.iter().map(|a| a.id).collect();
-    for account in old.accounts.into_iter().filter(|a| !there.contains(&a.id)) {
-        put(live, Change::Account(account), &mut restored.accounts, &mut restored.left_out)?;
-    }
-    let there: BTreeSet<ZoneId> = new.zones.iter().map(|z| z.id).collect();
-    let mut zones: Vec<ZoneId> = Vec::new();
-    for zone in old.zones {
-        zones.push(zone.id);
-        if !there.contains(&zone.id) {
-            put(live, Change::Zone(zone), &mut restored.zones, &mut restored.left_out)?;
-        }
-    }
+    let placed = restore_zones(&old, &new, live, place, &mut restored)?;
     let there: BTreeSet<ZoneId> = new.fallbacks.iter().map(|f| f.zone).collect();
-    for old in old.fallbacks.into_iter().filter(|f| !there.contains(&f.zone)) {
-        let again = Change::Fallback(fallback::create(old.zone, old.origin, now));
+    for old in &old.fallbacks {
+        let Some(owner) = placed.get(&old.zone).filter(|o| !there.contains(&o.zone)) else {
+            continue;
+        };
+        let again = Change::Fallback(fallback::create(owner.zone, old.origin.clone(), now));
         put(live, again, &mut restored.fallbacks, &mut restored.left_out)?;
     }
-    for hold in old.holds {
+    for hold in &old.holds {
         // A hold that was released since is not put back; one of a zone that came back is.
-        let lost = !new.zones.iter().any(|z| z.id == hold.owner.zone);
-        if lost {
-            put(live, Change::Hold(hold), &mut restored.holds, &mut restored.left_out)?;
+        let Some(&owner) = placed.get(&hold.owner.zone) else { continue };
+        if !new.zones.iter().any(|z| z.id == owner.zone) {
+            let hold = Change::Hold(Hold { owner, ..*hold });
+            put(live, hold, &mut restored.holds, &mut restored.left_out)?;
         }
     }
-    for zone in zones {
-        restore_hostnames(backup, live, zone, tokens, now, &mut restored)?;
+    for (zone, owner) in placed {
+        restore_hostnames(backup, live, (zone, owner), tokens, now, &mut restored)?;
     }
     let entry = AuditEntry {
         at: now,
@@ -79,10 +77,42 @@ pub fn restore(
     Ok(restored)
 }
 
+/// Zones that are there now for those of the backup, entered with their accounts.
+fn restore_zones(
+    old: &Control,
+    new: &Control,
+    live: &mut dyn Store,
+    place: Place<'_>,
+    restored: &mut Restored,
+) -> Result<BTreeMap<ZoneId, Owner>, CommitError> {
+    let mut accounts: BTreeSet<AccountId> = new.accounts.iter().map(|a| a.id).collect();
+    let zones: BTreeSet<ZoneId> = new.zones.iter().map(|z| z.id).collect();
+    let mut placed = BTreeMap::new();
+    for zone in &old.zones {
+        let account = old.accounts.iter().find(|a| a.id == zone.account);
+        let found = account.and_then(|account| Some((account, place(zone, &account.name)?)));
+        let Some((account, owner)) = found else {
+            restored.left_out += 1;
+            continue;
+        };
+        if accounts.insert(owner.account) {
+            let again = Account { id: owner.account, ..account.clone() };
+            put(live, Change::Account(again), &mut restored.accounts, &mut restored.left_out)?;
+        }
+        if !zones.contains(&owner.zone) {
+            let again = Zone { id: owner.zone, account: owner.account, ..zone.clone() };
+            put(live, Change::Zone(again), &mut restored.zones, &mut restored.left_out)?;
+        }
+        placed.insert(zone.id, owner);
+    }
+    Ok(placed)
+}
+
+/// The hostnames of a zone of the backup come back as those of the zone that is there for it.
 fn restore_hostnames(
     backup: &mut dyn Store,
     live: &mut dyn Store,
-    zone: ZoneId,
+    (zone, provider): (ZoneId, Owner),
     tokens: &mut dyn FnMut() -> Tokens,
     now: UnixTime,
     restored: &mut Restored,
@@ -95,11 +125,11 @@ fn restore_hostnames(
         let mut hostnames = Vec::new();
         for old in page {
             let named = live.hostnames_named(&old.hostname)?;
-            let there = named.iter().any(|h| h.provider.zone == zone);
+            let there = named.iter().any(|h| h.provider.zone == provider.zone);
             if there || old.status == Status::PendingDeletion {
                 continue;
             }
-            let (id, hostname, provider) = (old.id, old.hostname, old.provider);
+            let (id, hostname) = (old.id, old.hostname);
             let new = New { id, hostname, provider, tokens: tokens(), block: old.block };
             let step = lifecycle::create(new, now);
             hostnames.push(super::change::of_step(None, &step, "restore", now));
