@@ -19,7 +19,7 @@ use crate::control::world::restore::write_backup;
 const ACCOUNT_EXAMPLES: &str = "\
 Examples:
   bailiwick account list
-  bailiwick account create agency        an account without a folder, e.g. for zones made through the API
+  bailiwick account create agency        an account without a folder in zones/
   bailiwick account show agency --json
   bailiwick account delete agency";
 
@@ -44,7 +44,7 @@ pub enum Account {
     Show(Named),
     /// Make an account that needs neither a folder in zones/ nor a table in the config
     Create(Named),
-    /// Remove an account that was made so and has no zones, with its tokens; its name is free again, its rights are gone
+    /// Remove an account that was made so and has no zones; its tokens and rights are gone
     Delete(Named),
 }
 
@@ -107,9 +107,10 @@ pub enum Fallback {
 }
 
 const BACKUP_HELP: &str = "\
-A backup holds accounts, custom hostnames, fallback origins and holds. Keep it secret: tokens of pending hostnames are in it.
-A restore never brings back what was allowed: custom hostnames come back pending, with new tokens, and have to be proved
-again; API tokens do not come back; what is there stays as it is. Zone files and config.toml are not part of it.
+A backup holds custom hostnames, fallback origins and holds. Keep it secret: tokens are in it.
+A restore never brings back what was allowed: custom hostnames come back pending, with new
+tokens, and have to be proved again; API tokens do not come back; what is there stays as it is.
+Zone files and config.toml are not part of it.
 
 Examples:
   bailiwick backup /var/backups/bailiwick.db

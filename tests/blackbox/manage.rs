@@ -210,7 +210,8 @@ fn commands_at_once_and_a_server_that_starts_and_ends_lose_nothing() {
     let mut listed: Vec<&str> =
         list.as_array().unwrap().iter().map(|h| h["hostname"].as_str().unwrap()).collect();
     let mut made: Vec<&str> = made.iter().map(String::as_str).collect();
-    (listed.sort(), made.sort());
+    listed.sort();
+    made.sort();
     assert_eq!(listed, made, "what was acknowledged is there, and nothing else");
     // A second server on the folder is refused while the first one runs.
     let second = server.world.run(&["serve"]);
