@@ -5,6 +5,7 @@
 //! the [`Directory`], the snapshot or a read-only connection to the database, and changes something only by a job in
 //! the publisher's thread ([`Api::change`]), which answers when the change is stored and published.
 
+mod accounts;
 mod auth;
 mod body;
 pub mod envelope;
@@ -15,12 +16,16 @@ mod metrics;
 mod openapi;
 mod own;
 pub mod page;
+mod permissions;
+pub mod prover;
 mod rate;
 mod records;
 pub mod server;
 mod stream;
 mod tls;
 mod tokens;
+mod zone_filter;
+mod zones;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -171,7 +176,12 @@ impl Api {
 
 /// Everything that is answered. Each part brings its own routes.
 pub fn router(api: Api) -> Router {
-    let client = Router::new().merge(tokens::routes()).merge(records::routes()).fallback(nothing);
+    let client = Router::new()
+        .merge(tokens::routes())
+        .merge(accounts::routes())
+        .merge(zones::routes())
+        .merge(records::routes())
+        .fallback(nothing);
     let own = own::routes().fallback(nothing);
     let with_token = Router::new()
         .nest("/client/v4", client)

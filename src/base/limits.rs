@@ -210,3 +210,5 @@ pub const REDIRECTS_MAX: usize = 3;
 pub const FETCH_ADDRESSES_MAX: usize = 4;
 /// A check outside of which nothing was heard after this many seconds is lost, and may begin again.
 pub const LOOK_LOST_SECS: u64 = 120;
+/// Names of nameservers a config may give: 64 make 2016 sets of two.
+pub const NAMESERVERS_MAX: usize = 64;

@@ -70,6 +70,9 @@ fn load(
         // It ends when the publisher asks for nothing more.
         verifier::start(looks, handle, published, verify, outside.runtime.handle().clone())?;
     }
+    let upstreams = outside.started.service.upstreams();
+    let prover = api::prover::run(publisher.handle.clone(), upstreams, flatten.allow_special);
+    outside.runtime.spawn(prover);
     let control = match socket::open(&data, publisher.handle.clone()) {
         Ok(socket) => Some(socket),
         Err(error) => {

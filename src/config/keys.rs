@@ -43,8 +43,9 @@ pub const SERVER: Keys = Keys {
         "tcp_idle",
         "public_suffixes",
         "nap_us",
+        "nameservers",
     ],
-    later: &["nameservers"],
+    later: &[],
 };
 
 pub const POLICY: Keys = Keys {

@@ -9,9 +9,10 @@ use super::keys;
 use super::settings::{Policy, Server};
 use super::walk::Item;
 use crate::base::limits::{
-    CONNECTIONS_MAX, HOPS_MAX, NAP_MAX_US, NSID_MAX, TCP_IDLE_MAX, WORKERS_MAX,
+    CONNECTIONS_MAX, HOPS_MAX, NAMESERVERS_MAX, NAP_MAX_US, NSID_MAX, TCP_IDLE_MAX, WORKERS_MAX,
 };
 use crate::base::time::MAX_TTL;
+use crate::hostname::syntax;
 
 /// What stands for a path.
 const PATH: &str = "a path in quotes; a relative one starts in the folder of the config";
@@ -46,6 +47,7 @@ impl Reader<'_> {
                     let micros = self.walk.number(&item, 0..=u64::from(NAP_MAX_US));
                     put(&mut server.nap_us, micros.map(|n| n as u32));
                 }
+                "nameservers" => self.nameservers(&item, server),
                 _ => self.walk.unknown(&item, &keys::SERVER),
             }
         }
@@ -64,6 +66,26 @@ impl Reader<'_> {
                 self.walk.twice(&item, item.span(), &address.to_string());
             } else {
                 server.listen.push(address);
+            }
+        }
+    }
+
+    fn nameservers(&mut self, item: &Item<'_>, server: &mut Server) {
+        let expected = "a list of names, e.g. [\"ns1.example.net\", \"ns2.example.net\"]";
+        for item in self.walk.list(item, expected).unwrap_or_default() {
+            let Some(text) = self.walk.text(&item, "a name, e.g. \"ns1.example.net\"") else {
+                continue;
+            };
+            let Some(name) = self.walk.name(text, &item.path, item.span()) else { continue };
+            let valid = syntax::check(name.as_wire()).is_ok() && !name.is_wildcard();
+            if !valid {
+                self.walk.bad_value(&item, "the name of a host, e.g. \"ns1.example.net\"");
+            } else if server.nameservers.contains(&name) {
+                self.walk.twice(&item, item.span(), &name.to_string());
+            } else if server.nameservers.len() >= NAMESERVERS_MAX {
+                self.walk.bad_value(&item, "one of 64 names at the most");
+            } else {
+                server.nameservers.push(name);
             }
         }
     }

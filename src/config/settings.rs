@@ -99,6 +99,8 @@ pub struct Server {
     pub public_suffixes: Option<PathBuf>,
     /// Most microseconds a busy UDP worker may wait for more questions; 0: never.
     pub nap_us: u32,
+    /// Names of this server's nameservers, for zones made through the API; without duplicates.
+    pub nameservers: Vec<Name>,
 }
 
 /// `[policy]`.
@@ -286,6 +288,7 @@ impl Default for Server {
             tcp_idle: 10,
             public_suffixes: None,
             nap_us: 0,
+            nameservers: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::time::UnixTime;
+use crate::policy::claims::Claim;
 use crate::store::state::change::Token;
 
 /// One account.
@@ -30,6 +31,8 @@ pub struct ZoneRow {
     pub account: AccountId,
     /// The apex as text, lower case, without the final dot.
     pub name: Box<str>,
+    /// How it was made and stands, if it was made through the API; `None`: its file says so.
+    pub claim: Option<Arc<Claim>>,
 }
 
 /// See the head of the file.
@@ -105,7 +108,7 @@ impl Rows {
                 // No name is empty, and no id of an account is the highest number.
                 let end = |account| {
                     let name = "".into();
-                    ByAccount(Arc::new(ZoneRow { id: ZoneId(0), account, name }))
+                    ByAccount(Arc::new(ZoneRow { id: ZoneId(0), account, name, claim: None }))
                 };
                 let next = AccountId(account.0.saturating_add(1));
                 let range = self.by_account.range(end(account)..end(next));
@@ -117,7 +120,12 @@ impl Rows {
     /// All zones of that name: several accounts may claim one.
     pub fn zones_named(&self, name: &str) -> impl Iterator<Item = &Arc<ZoneRow>> {
         let end = |id| {
-            ByName(Arc::new(ZoneRow { id: ZoneId(id), account: AccountId(0), name: name.into() }))
+            ByName(Arc::new(ZoneRow {
+                id: ZoneId(id),
+                account: AccountId(0),
+                name: name.into(),
+                claim: None,
+            }))
         };
         self.by_name.range(end(0)..=end(u32::MAX)).map(|entry| &entry.0)
     }
@@ -207,7 +215,7 @@ mod tests {
     use super::*;
 
     fn row(id: u32, account: u32, name: &str) -> ZoneRow {
-        ZoneRow { id: ZoneId(id), account: AccountId(account), name: name.into() }
+        ZoneRow { id: ZoneId(id), account: AccountId(account), name: name.into(), claim: None }
     }
 
     #[test]

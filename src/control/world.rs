@@ -3,8 +3,10 @@
 //! The rules of what happens when are in the parts: [`start`] reads everything once, [`edit`] takes in zone files that
 //! changed, [`vanish`] those that are gone, [`names`] decides who holds what, [`reconfigure`] puts settings in force.
 
+pub mod accounts;
 mod advice;
 mod checks;
+pub mod claims;
 mod custom;
 mod depends;
 mod draft;
@@ -22,7 +24,7 @@ mod start;
 mod status;
 mod stored;
 mod survey;
-mod token;
+pub mod token;
 mod touch;
 mod vanish;
 
@@ -42,6 +44,7 @@ use self::custom::Custom;
 use self::draft::Draft;
 use self::granted::Granted;
 use self::stored::Stored;
+use super::claims::Claims;
 use super::directory::Directory;
 use super::hold::Removal;
 use super::keeper::Keeper;
@@ -93,6 +96,8 @@ pub struct World {
     custom: Custom,
     /// Zones that live in the database.
     stored: Stored,
+    /// Who made them, and whether they are proved.
+    claims: Claims,
     /// What the API reads.
     directory: Option<Arc<Directory>>,
     /// Accounts came or went, or are called otherwise.

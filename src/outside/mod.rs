@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod chain;
 pub mod counters;
+pub mod delegation;
 pub mod entry;
 pub mod exchange;
 pub mod fair;

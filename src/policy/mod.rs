@@ -7,6 +7,7 @@
 //! account: or the alias). Anything else is denied, and the whole question with it. Edges are judged one by one as
 //! they are walked, before anything of the target is read; grants do not travel; doubt denies.
 
+pub mod claims;
 pub mod judge;
 pub mod ownership;
 pub mod tree;

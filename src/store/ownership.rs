@@ -126,6 +126,20 @@ impl Ownership {
         }
     }
 
+    /// An id for a zone that nobody holds yet.
+    pub fn new_zone_id(&mut self) -> ZoneId {
+        let id = self.state.next_zone;
+        self.change(Record::Ids { accounts: 0, zones: id + 1 });
+        ZoneId(id)
+    }
+
+    /// Records that `account` holds `apex` from now on, as the zone of an id that was made for it.
+    pub fn add_zone_as(&mut self, id: ZoneId, apex: &Name, account: AccountId, given: bool) {
+        self.changed.iter_mut().for_each(|changed| changed.push(apex.clone()));
+        let apex = apex.to_string();
+        self.change(Record::Zone { id: id.0, account: account.0, apex, given });
+    }
+
     /// Records that `account` holds `apex` from now on.
     pub fn add_zone(&mut self, apex: &Name, account: AccountId, given: bool) -> ZoneId {
         let id = self.state.next_zone;

@@ -201,7 +201,7 @@ fn wrong_configs_are_errors() {
         ("", "[block_page]\nstatus = 200\n"),
         ("", "[zones.\"a.test\"]\ntype = \"partial\"\n"),
         ("nap_us = 1001", ""),
-        ("nameservers = [\"ns1.example\"]", ""),
+        ("nameservers = [\"ns1..example\"]", ""),
         ("", "[hostnames]\nlabel_prefix = \"_x\"\n"),
         ("", "[accounts.acct]\nip_prefixes = [\"192.0.2.0/24\"]\n"),
         ("", "not toml at all\n"),

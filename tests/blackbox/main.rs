@@ -29,3 +29,4 @@ mod scenarios;
 mod storm;
 mod unbound;
 mod withdrawn;
+mod zones;

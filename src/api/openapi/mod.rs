@@ -6,6 +6,7 @@ mod client;
 mod operations;
 mod records;
 mod schemas;
+mod zones;
 
 use std::sync::LazyLock;
 
@@ -223,7 +224,7 @@ fn envelope(result: &Value, is_page: bool) -> Value {
 
 /// All operations.
 fn all() -> impl Iterator<Item = &'static Operation> {
-    operations::OWN.iter().chain(client::V4).chain(records::V4)
+    operations::OWN.iter().chain(client::V4).chain(records::V4).chain(zones::ZONES)
 }
 
 /// The whole document.

@@ -10,7 +10,9 @@ pub(super) type Schemas = &'static [(&'static str, fn() -> Value)];
 /// Every schema by its name.
 pub(super) fn all() -> Value {
     let mut schemas = Map::new();
-    let tables: [Schemas; 4] = [COMMON, OWN, super::client::SCHEMAS, super::records::SCHEMAS];
+    let of_records = super::records::SCHEMAS;
+    let tables: [Schemas; 5] =
+        [COMMON, OWN, super::client::SCHEMAS, of_records, super::zones::SCHEMAS];
     for (name, make) in tables.into_iter().flatten() {
         schemas.insert((*name).to_owned(), make());
     }

@@ -96,6 +96,11 @@ impl Custom {
         self.open.is_ok()
     }
 
+    /// What is kept in memory of the database.
+    pub(super) fn seen(&self) -> Result<&Control, String> {
+        self.open.as_ref().map(Open::control).map_err(Clone::clone)
+    }
+
     pub(super) fn usable(&mut self) -> Result<&mut Open, RequestError> {
         self.open.as_mut().map_err(|why| RequestError::Unusable(why.clone()))
     }

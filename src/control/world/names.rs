@@ -131,8 +131,12 @@ impl World {
             }
             self.next.remove(&key.1);
             self.grants_stale |= self.mentions.zones.contains(&key.1);
+            let id = self.ownership.zone(key.1.as_wire()).map(|held| held.id);
             self.ownership.remove_zone(key.1.as_wire());
-            self.refuse(&key, refusal);
+            match id.filter(|id| self.claims.get(*id).is_some()) {
+                Some(id) => self.claim_lost(id, super::Now::read()),
+                None => self.refuse(&key, refusal),
+            }
         }
     }
 
@@ -142,6 +146,7 @@ impl World {
             .accounts
             .iter()
             .filter(|(id, account)| account.zones.is_empty() && !self.stored.has_any(**id))
+            .filter(|(id, _)| !self.is_made_by_api(**id))
             .filter(|(_, account)| !self.settings.accounts.contains_key(&*account.name))
             .filter(|(_, account)| !has_folder(&account.name))
             .map(|(id, account)| (*id, account.name.clone()))

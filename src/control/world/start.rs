@@ -132,6 +132,7 @@ impl World {
             grants: store.grants,
             custom: Custom::open(&database),
             stored: Default::default(),
+            claims: Default::default(),
             directory: None,
             accounts_stale: true,
             ids: PublicIds::new(store.id_key),
@@ -157,8 +158,10 @@ impl World {
             _lock: store.lock,
         };
         world.recall_stored();
+        world.recall_claims();
         world.reconcile(now);
         world.recall();
+        world.reconcile_claims(now);
         Ok((world, reader))
     }
 

@@ -7,12 +7,14 @@ use tracing::error;
 
 use super::{Now, World};
 use crate::base::id::{AccountId, ZoneId};
+use crate::base::name::Name;
 use crate::base::uuid::Uuid;
 use crate::control::command::TokenRequest;
 use crate::control::directory::{AccountRow, Directory, ZoneRow};
 use crate::control::registrar::Done;
 use crate::control::token;
 use crate::hostname::object::Hostname;
+use crate::policy::claims::Claim;
 use crate::store::state::Store;
 use crate::store::state::change::{Account, AuditEntry, Change, Token};
 use crate::store::state::scope::{Scope, Verb};
@@ -56,13 +58,19 @@ impl World {
     fn forget_unstored(&mut self, restated: Vec<(Hostname, ZoneId)>) {
         self.custom.read_again();
         self.stored.forget();
+        self.recall_claims();
+        self.reconcile_claims(Now::read());
         self.restate(restated, Now::read());
     }
 
     /// Tells whoever reads beside the publisher what changed.
     pub(super) fn sync_directory(&mut self) {
         let Some(directory) = self.directory.clone() else { return };
-        let whole = self.ownership.take_changed();
+        let mut whole = self.ownership.take_changed();
+        let claimed = self.claims.take_changed();
+        if let Some(changed) = &mut whole {
+            changed.extend(claimed);
+        }
         let is_news = self.custom.take_news() | std::mem::take(&mut self.accounts_stale);
         if !is_news && whole.as_ref().is_some_and(Vec::is_empty) {
             return;
@@ -72,9 +80,16 @@ impl World {
             Ok(open) if is_news => open.control().tokens.clone(),
             _ => Vec::new(),
         };
-        let row = |apex: &crate::base::name::Name| {
+        let claimed = |claim: &Arc<Claim>| {
+            let name = claim.apex.to_string().into();
+            ZoneRow { id: claim.zone, account: claim.account, name, claim: Some(Arc::clone(claim)) }
+        };
+        // A zone that somebody holds without a claim is there because of its file.
+        let of_file = |apex: &Name| {
             let held = self.ownership.zone(apex.as_wire())?;
-            Some(ZoneRow { id: held.id, account: held.account, name: apex.to_string().into() })
+            let name = apex.to_string().into();
+            let row = ZoneRow { id: held.id, account: held.account, name, claim: None };
+            self.claims.get(held.id).is_none().then_some(row)
         };
         directory.change(|rows| {
             if is_news {
@@ -82,15 +97,18 @@ impl World {
                 rows.set_tokens(tokens.iter());
             }
             match &whole {
-                None => self.ownership.zones().filter_map(|(apex, _)| row(apex)).for_each(|zone| {
-                    rows.put_zone(zone);
-                }),
+                None => {
+                    let files = self.ownership.zones().filter_map(|(apex, _)| of_file(apex));
+                    files.for_each(|zone| rows.put_zone(zone));
+                    self.claims.all().for_each(|claim| rows.put_zone(claimed(claim)));
+                }
                 Some(changed) => {
                     for apex in changed {
                         let name = apex.to_string();
                         let old: Vec<_> = rows.zones_named(&name).map(|zone| zone.id).collect();
                         old.into_iter().for_each(|id| rows.remove_zone(id));
-                        row(apex).into_iter().for_each(|zone| rows.put_zone(zone));
+                        of_file(apex).into_iter().for_each(|zone| rows.put_zone(zone));
+                        self.claims.named(apex).for_each(|claim| rows.put_zone(claimed(claim)));
                     }
                 }
             }
@@ -193,6 +211,21 @@ impl World {
         changes.extend([Change::Token(token.clone()), Change::Audit(entry)]);
         self.commit_state(&changes, actor, now)?;
         Ok((token, text))
+    }
+
+    /// Gives a token a new secret, and hands it out.
+    pub fn roll_token(&mut self, id: Uuid, actor: &str, now: Now) -> Result<String, String> {
+        let tokens = &self.custom.usable()?.control().tokens;
+        let token = tokens.iter().find(|t| t.id == id).cloned();
+        let token = token.ok_or_else(|| format!("no token has the id {id}"))?;
+        let mut secret = [0; 20];
+        getrandom::fill(&mut secret)
+            .map_err(|e| format!("the system gives nothing random: {e}"))?;
+        let text = token::text(secret);
+        let token = Token { hash: token::hash(&text), ..token };
+        let entry = self.token_entry(&token, "token.rolled", actor, now);
+        self.commit_state(&[Change::Token(token), Change::Audit(entry)], actor, now)?;
+        Ok(text)
     }
 
     /// Ends a token: the next request with it is refused.

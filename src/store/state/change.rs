@@ -1,5 +1,6 @@
 //! What is stored, and the closed list of what can be changed about it.
 
+use super::claims::Tombstone;
 use super::scope::Scope;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
@@ -10,6 +11,7 @@ use crate::hostname::grants::{Row, RowState};
 use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle::{Effect, Step, Transition};
 use crate::hostname::object::CustomHostname;
+use crate::policy::claims::Claim;
 use crate::records::{Content, Record};
 
 /// An account. Its id comes from the ownership log, which alone makes ids.
@@ -87,6 +89,10 @@ pub enum Change {
     Token(Token),
     TokenRemoved(Uuid),
     Audit(AuditEntry),
+    /// A zone was claimed through the API, or something about that changed. It goes with its zone.
+    Claim(Box<Claim>),
+    Tombstone(Tombstone),
+    TombstoneRemoved(Tombstone),
     /// The zone lives in the store from now on, and says this beside its records.
     Content(Box<Content>),
     /// Of a zone that lives in the store; the change of its content goes with it.
@@ -134,6 +140,8 @@ impl Change {
             Change::Hold(hold) => Object::Hold(hold.owner.zone),
             Change::Token(token) => Object::Token(token.id),
             Change::TokenRemoved(id) => Object::Token(*id),
+            Change::Claim(claim) => Object::Zone(claim.zone),
+            Change::Tombstone(_) | Change::TombstoneRemoved(_) => return None,
             Change::Content(content) => Object::Content(content.zone),
             Change::Audit(_) | Change::Record { .. } | Change::RecordRemoved { .. } => return None,
         })

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::change::{Account, AuditEntry, Change, Object, Token, Zone};
+use super::claims::Tombstone;
 use super::{
     AuditFilter, CommitError, Control, Due, Failure, KEPT, Refused, Since, Store, Trouble, Used,
 };
@@ -16,6 +17,7 @@ use crate::hostname::grants::{Row, RowState};
 use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle;
 use crate::hostname::object::{CustomHostname, Hostname, Owner};
+use crate::policy::claims::Claim;
 use crate::records::{Content, Record};
 
 /// What the next commit does instead of what it should.
@@ -58,6 +60,8 @@ struct State {
     tokens: BTreeMap<Uuid, Token>,
     contents: BTreeMap<ZoneId, Content>,
     records: BTreeMap<(ZoneId, Uuid), Record>,
+    claims: BTreeMap<ZoneId, Claim>,
+    tombstones: Vec<Tombstone>,
 }
 
 impl Memory {
@@ -145,6 +149,14 @@ impl Store for Memory {
                 && (filter.hostname.is_none() || filter.hostname == e.hostname)
         });
         Ok(wanted.take(filter.most).map(|(n, e)| (n, e.clone())).collect())
+    }
+
+    fn claims(&mut self) -> Result<Vec<Claim>, Failure> {
+        Ok(self.state.claims.values().cloned().collect())
+    }
+
+    fn tombstones(&mut self) -> Result<Vec<Tombstone>, Failure> {
+        Ok(self.state.tombstones.clone())
     }
 
     fn contents(&mut self) -> Result<Vec<Content>, Failure> {
@@ -260,6 +272,14 @@ impl State {
                 self.tokens.insert(token.id, token.clone());
             }
             Change::TokenRemoved(id) => _ = self.tokens.remove(id),
+            Change::Claim(claim) => {
+                self.expect_zone(claim.zone)?;
+                self.claims.insert(claim.zone, (**claim).clone());
+            }
+            Change::Tombstone(t) => self.tombstones.push(t.clone()),
+            Change::TombstoneRemoved(t) => self
+                .tombstones
+                .retain(|old| (&old.apex, &old.nameservers) != (&t.apex, &t.nameservers)),
             Change::Content(content) => {
                 self.expect_zone(content.zone)?;
                 self.contents.insert(content.zone, (**content).clone());
@@ -356,6 +376,7 @@ impl State {
         self.fallbacks.remove(&id);
         self.holds.remove(&id);
         self.contents.remove(&id);
+        self.claims.remove(&id);
         self.records.retain(|(zone, _), _| *zone != id);
     }
 

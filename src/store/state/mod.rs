@@ -12,6 +12,7 @@
 
 pub mod backup;
 pub mod change;
+pub mod claims;
 pub mod memory;
 pub mod readers;
 mod records;
@@ -24,6 +25,7 @@ pub mod writer;
 use std::fmt;
 
 use self::change::{Account, AuditEntry, Change, Object, Token, Zone};
+use self::claims::Tombstone;
 use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
@@ -32,6 +34,7 @@ use crate::hostname::fallback::FallbackOrigin;
 use crate::hostname::grants::Row;
 use crate::hostname::hold::Hold;
 use crate::hostname::object::{CustomHostname, Hostname};
+use crate::policy::claims::Claim;
 use crate::records::{Content, Record};
 
 /// Everything but custom hostnames and the audit log: few enough for memory.
@@ -111,6 +114,11 @@ pub trait Store: Send {
 
     /// Entries of the audit log with their numbers, newest first.
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<(u64, AuditEntry)>, Failure>;
+
+    /// Zones claimed through the API, and what is remembered of those that were deleted.
+    fn claims(&mut self) -> Result<Vec<Claim>, Failure>;
+
+    fn tombstones(&mut self) -> Result<Vec<Tombstone>, Failure>;
 
     /// What the zones that live here say, and what one of them says.
     fn contents(&mut self) -> Result<Vec<Content>, Failure>;

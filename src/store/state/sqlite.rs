@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::change::{AuditEntry, Change};
+use super::claims::{self, Tombstone};
 use super::records;
 use super::rows::{self, Column};
 use super::{
@@ -26,6 +27,7 @@ use crate::base::uuid::Uuid;
 use crate::hostname::fallback::FallbackOrigin;
 use crate::hostname::grants::Row;
 use crate::hostname::object::{CustomHostname, Hostname};
+use crate::policy::claims::Claim;
 use crate::records::{Content, Record};
 
 /// Kibibytes of pages that SQLite keeps in memory.
@@ -303,6 +305,14 @@ impl Store for Sqlite {
         self.all(sql, params![before, account, hostname, most as i64], rows::audit)
     }
 
+    fn claims(&mut self) -> Result<Vec<Claim>, Failure> {
+        self.all("SELECT * FROM claims ORDER BY zone", [], claims::claim)
+    }
+
+    fn tombstones(&mut self) -> Result<Vec<Tombstone>, Failure> {
+        self.all("SELECT * FROM tombstones", [], claims::tombstone)
+    }
+
     fn contents(&mut self) -> Result<Vec<Content>, Failure> {
         records::contents(&self.connection).map_err(|e| failure(&e))
     }
@@ -478,14 +488,23 @@ fn apply(
                 ],
             )
         }
-        Change::Content(_) | Change::Record { .. } | Change::RecordRemoved { .. } => {
-            return apply_stored(transaction, change, generation);
-        }
+        change if is_of_stored(change) => return apply_stored(transaction, change, generation),
         Change::AccountRemoved(id) => remove_account(transaction, *id),
         Change::ZoneRemoved(id) => remove_zones(transaction, "id = ?1", id.0),
         _ => apply_plain(transaction, change),
     };
     applied.and_then(|_| note(transaction, change, generation)).map_err(|e| failure(&e).into())
+}
+
+/// Whether a change is about a zone that lives in the store.
+fn is_of_stored(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::Claim(_)
+            | Change::Content(_)
+            | Change::Record { .. }
+            | Change::RecordRemoved { .. }
+    )
 }
 
 /// Changes of zones that live in the store.
@@ -494,9 +513,13 @@ fn apply_stored(
     change: &Change,
     generation: Generation,
 ) -> Result<(), CommitError> {
-    if let Change::Content(content) = change {
-        expect_zone(transaction, content.zone)?;
-    }
+    let zone = match change {
+        Change::Content(content) => Some(content.zone),
+        Change::Claim(claim) => Some(claim.zone),
+        _ => None,
+    };
+    zone.map_or(Ok(()), |zone| expect_zone(transaction, zone))?;
+    claims::apply(transaction, change).map_err(|e| failure(&e))?;
     match (records::apply(transaction, change).map_err(|e| failure(&e))?, change) {
         (0, Change::Record { zone, .. }) => there(None, || format!("the content of zone {zone}")),
         _ => note(transaction, change, generation).map_err(|e| failure(&e).into()),
@@ -536,6 +559,7 @@ fn apply_plain(transaction: &Connection, change: &Change) -> rusqlite::Result<us
         Change::HoldRemoved(zone) => {
             transaction.execute("DELETE FROM holds WHERE zone = ?1", [Column(*zone)])
         }
+        Change::Tombstone(_) | Change::TombstoneRemoved(_) => claims::apply(transaction, change),
         Change::TokenRemoved(id) => {
             transaction.execute("DELETE FROM tokens WHERE id = ?1", [Column(*id)])
         }
@@ -647,7 +671,7 @@ fn remove_account(t: &Connection, id: AccountId) -> rusqlite::Result<usize> {
 
 /// Removes the zones of which `which` holds, and all that is theirs.
 fn remove_zones(t: &Connection, which: &str, id: u32) -> rusqlite::Result<usize> {
-    for table in ["hostnames", "withdrawn", "fallbacks", "holds", "records", "contents"] {
+    for table in ["hostnames", "withdrawn", "fallbacks", "holds", "records", "contents", "claims"] {
         let sql = format!("DELETE FROM {table} WHERE zone IN (SELECT id FROM zones WHERE {which})");
         t.execute(&sql, [id])?;
     }
