@@ -18,6 +18,8 @@ pub struct Reply {
     /// Remarks, such as a policy warning.
     pub messages: Vec<Problem>,
     pub info: Option<Info>,
+    /// A field beside the result that some clients look for.
+    pub beside: Option<(&'static str, Value)>,
 }
 
 /// Where a list stands among its pages.
@@ -32,7 +34,7 @@ pub struct Info {
 
 impl Reply {
     pub fn of(result: Value) -> Reply {
-        Reply { status: StatusCode::OK, result, messages: Vec::new(), info: None }
+        Reply { status: StatusCode::OK, result, messages: Vec::new(), info: None, beside: None }
     }
 
     pub fn with_status(mut self, status: StatusCode) -> Reply {
@@ -63,6 +65,9 @@ impl IntoResponse for Reply {
         let mut body = json!({
             "success": true, "errors": [], "messages": self.messages, "result": self.result,
         });
+        if let Some((key, value)) = self.beside {
+            body[key] = value;
+        }
         if let Some(info) = self.info {
             body["result_info"] = json!(info);
         }

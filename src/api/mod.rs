@@ -12,8 +12,10 @@ pub mod envelope;
 pub mod error;
 mod form;
 mod health;
+mod hostnames;
 mod metrics;
 mod openapi;
+mod origins;
 mod own;
 pub mod page;
 mod permissions;
@@ -180,6 +182,8 @@ pub fn router(api: Api) -> Router {
         .merge(tokens::routes())
         .merge(accounts::routes())
         .merge(zones::routes())
+        .merge(hostnames::routes())
+        .merge(origins::routes())
         .merge(records::routes())
         .fallback(nothing);
     let own = own::routes().fallback(nothing);

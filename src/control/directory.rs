@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::time::UnixTime;
+use crate::hostname::proof::Places;
 use crate::policy::claims::Claim;
 use crate::store::state::change::Token;
 
@@ -50,6 +51,8 @@ pub struct Rows {
     by_account: BTreeSet<ByAccount>,
     counts: HashMap<AccountId, usize>,
     tokens: HashMap<[u8; 32], Arc<Token>>,
+    /// Where customers place the tokens of custom hostnames.
+    pub places: Places,
 }
 
 #[derive(Clone, Debug)]

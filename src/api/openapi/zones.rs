@@ -151,6 +151,107 @@ pub(super) const ZONES: &[Operation] = &[
         "Look for its proof now",
         Shape::One(200, "Id"),
     ),
+    get(
+        "/client/v4/zones/{zone}/custom_hostnames",
+        "hostnames",
+        "Custom hostnames",
+        Shape::Page("Hostname"),
+    )
+    .query(&[
+        Parameter("id", Kind::Text, "Of this id."),
+        Parameter("hostname", Kind::Text, "Of this name."),
+        Parameter("hostname.contain", Kind::Text, "With this in the name."),
+        Parameter("hostname_status", Kind::Text, "Of this status."),
+        PAGE,
+        PER_PAGE,
+        DIRECTION,
+    ]),
+    Operation::new(
+        POST,
+        "/client/v4/zones/{zone}/custom_hostnames",
+        "hostnames",
+        "Let a hostname in once that is proved",
+        Shape::One(201, "Hostname"),
+    )
+    .body(Body::Json("NewHostname")),
+    get(
+        "/client/v4/zones/{zone}/custom_hostnames/quota",
+        "hostnames",
+        "How many there may be",
+        Shape::One(200, "Quota"),
+    ),
+    get(
+        "/client/v4/zones/{zone}/custom_hostnames/{id}",
+        "hostnames",
+        "One custom hostname",
+        Shape::One(200, "Hostname"),
+    ),
+    Operation::new(
+        PATCH,
+        "/client/v4/zones/{zone}/custom_hostnames/{id}",
+        "hostnames",
+        "Check it again from the beginning",
+        Shape::One(202, "Hostname"),
+    )
+    .body(Body::Json("Document")),
+    Operation::new(
+        DELETE,
+        "/client/v4/zones/{zone}/custom_hostnames/{id}",
+        "hostnames",
+        "Take it back",
+        Shape::One(200, "Id"),
+    ),
+    get(
+        "/client/v4/zones/{zone}/custom_hostnames/fallback_origin",
+        "hostnames",
+        "What custom hostnames lead to",
+        Shape::One(200, "Origin"),
+    ),
+    Operation::new(
+        PUT,
+        "/client/v4/zones/{zone}/custom_hostnames/fallback_origin",
+        "hostnames",
+        "Set what custom hostnames lead to",
+        Shape::One(200, "Origin"),
+    )
+    .body(Body::Json("NewOrigin")),
+    Operation::new(
+        DELETE,
+        "/client/v4/zones/{zone}/custom_hostnames/fallback_origin",
+        "hostnames",
+        "Take the fallback origin away",
+        Shape::One(200, "Origin"),
+    ),
+    get(
+        "/client/v4/zones/{zone}/hold",
+        "hold",
+        "Whether the zone is held",
+        Shape::One(200, "Hold"),
+    ),
+    Operation::new(
+        POST,
+        "/client/v4/zones/{zone}/hold",
+        "hold",
+        "Hold the zone",
+        Shape::One(200, "Hold"),
+    )
+    .query(&[Parameter("include_subdomains", Kind::Flag, "And the names below it.")]),
+    Operation::new(
+        PATCH,
+        "/client/v4/zones/{zone}/hold",
+        "hold",
+        "Change the hold",
+        Shape::One(200, "Hold"),
+    )
+    .body(Body::Json("HoldChange")),
+    Operation::new(
+        DELETE,
+        "/client/v4/zones/{zone}/hold",
+        "hold",
+        "Release it",
+        Shape::One(200, "Hold"),
+    )
+    .query(&[Parameter("hold_after", Kind::Text, "Until this time only.")]),
 ];
 
 fn named() -> Value {
@@ -226,7 +327,46 @@ pub(super) const SCHEMAS: Schemas = &[
         zone
     }),
     ("ZoneChange", || some(&[("paused", flag()), ("type", words(&["full"]))])),
+    ("Hostname", hostname),
+    ("NewHostname", || object(&[("hostname", text())])),
+    ("Quota", || {
+        object(&[
+            ("allocated", number()),
+            ("used", number()),
+            ("exceeded", flag()),
+            ("hard_cap", flag()),
+        ])
+    }),
+    ("Origin", || {
+        object(&[
+            ("origin", text()),
+            ("status", text()),
+            ("errors", list(text())),
+            ("created_at", time()),
+            ("updated_at", time()),
+        ])
+    }),
+    ("NewOrigin", || object(&[("origin", text())])),
+    ("Hold", || {
+        object(&[("hold", flag()), ("hold_after", text()), ("include_subdomains", text())])
+    }),
+    ("HoldChange", || some(&[("include_subdomains", flag()), ("hold_after", text())])),
 ];
+
+fn hostname() -> Value {
+    object(&[
+        ("id", text()),
+        ("hostname", text()),
+        ("status", text()),
+        ("verification_errors", list(text())),
+        ("ownership_verification", json!({ "type": ["object", "null"] })),
+        ("ownership_verification_http", json!({ "type": ["object", "null"] })),
+        ("created_at", time()),
+        ("attempts", number()),
+        ("next_check_at", or_null(time())),
+        ("last_check", json!({ "type": ["object", "null"] })),
+    ])
+}
 
 fn verification() -> Value {
     object(&[

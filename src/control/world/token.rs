@@ -95,6 +95,7 @@ impl World {
             if is_news {
                 rows.set_accounts(accounts.into_iter());
                 rows.set_tokens(tokens.iter());
+                rows.places.clone_from(&self.settings.hostnames.places);
             }
             match &whole {
                 None => {

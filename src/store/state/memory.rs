@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use super::change::{Account, AuditEntry, Change, Object, Token, Zone};
 use super::claims::Tombstone;
+use super::hostname_page::Wanted;
 use super::{
     AuditFilter, CommitError, Control, Due, Failure, KEPT, Refused, Since, Store, Trouble, Used,
 };
@@ -149,6 +150,20 @@ impl Store for Memory {
                 && (filter.hostname.is_none() || filter.hostname == e.hostname)
         });
         Ok(wanted.take(filter.most).map(|(n, e)| (n, e.clone())).collect())
+    }
+
+    fn hostnames_page(
+        &mut self,
+        zone: ZoneId,
+        wanted: &Wanted,
+    ) -> Result<(Vec<CustomHostname>, usize), Failure> {
+        let of_zone = self.state.hostnames.values().filter(|h| h.provider.zone == zone);
+        let mut all: Vec<CustomHostname> = of_zone.filter(|h| wanted.holds(h)).cloned().collect();
+        if wanted.descending {
+            all.reverse();
+        }
+        let count = all.len();
+        Ok((all.into_iter().skip(wanted.skip).take(wanted.most).collect(), count))
     }
 
     fn claims(&mut self) -> Result<Vec<Claim>, Failure> {

@@ -13,6 +13,7 @@
 pub mod backup;
 pub mod change;
 pub mod claims;
+pub mod hostname_page;
 pub mod memory;
 pub mod readers;
 mod records;
@@ -26,6 +27,7 @@ use std::fmt;
 
 use self::change::{Account, AuditEntry, Change, Object, Token, Zone};
 use self::claims::Tombstone;
+use self::hostname_page::Wanted;
 use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
@@ -114,6 +116,13 @@ pub trait Store: Send {
 
     /// Entries of the audit log with their numbers, newest first.
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<(u64, AuditEntry)>, Failure>;
+
+    /// One page of a zone's custom hostnames, filtered, and how many match in all.
+    fn hostnames_page(
+        &mut self,
+        zone: ZoneId,
+        wanted: &Wanted,
+    ) -> Result<(Vec<CustomHostname>, usize), Failure>;
 
     /// Zones claimed through the API, and what is remembered of those that were deleted.
     fn claims(&mut self) -> Result<Vec<Claim>, Failure>;

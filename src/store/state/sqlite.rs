@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::change::{AuditEntry, Change};
 use super::claims::{self, Tombstone};
+use super::hostname_page::{self, Wanted};
 use super::records;
 use super::rows::{self, Column};
 use super::{
@@ -303,6 +304,14 @@ impl Store for Sqlite {
         let before = before.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
         let (account, hostname) = (account.map(Column), hostname.map(Column));
         self.all(sql, params![before, account, hostname, most as i64], rows::audit)
+    }
+
+    fn hostnames_page(
+        &mut self,
+        zone: ZoneId,
+        wanted: &Wanted,
+    ) -> Result<(Vec<CustomHostname>, usize), Failure> {
+        hostname_page::page(&self.connection, zone, wanted).map_err(|e| failure(&e))
     }
 
     fn claims(&mut self) -> Result<Vec<Claim>, Failure> {
