@@ -70,9 +70,16 @@ fn put(hostname: &CustomHostname) -> Change {
     Change::Hostname(Box::new(hostname.clone()))
 }
 
+/// Commits, and compares what a reader in memory makes of it with what the store says.
 fn commit(store: &mut dyn Store, changes: &[Change]) -> Result<Generation, CommitError> {
-    let generation = store.generation().unwrap();
-    store.commit(changes, generation)
+    let mut kept = store.load().unwrap();
+    let committed = store.commit(changes, kept.generation);
+    if let Ok(generation) = &committed {
+        kept.apply(changes);
+        kept.generation = *generation;
+        assert_eq!(kept, store.load().unwrap());
+    }
+    committed
 }
 
 /// Accounts 1 and 2, zone 10 of the first and zone 20 of the second.

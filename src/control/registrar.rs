@@ -176,9 +176,15 @@ impl Registrar {
     pub fn commit(&mut self, cx: &mut Context<'_>, changes: &[Change]) -> Result<(), CommitError> {
         let generation = cx.store.generation()?;
         let committed = cx.store.commit(changes, generation);
-        // Also after a failure: what was stored is what the store says.
-        self.control = cx.store.load()?;
         self.is_news = true;
+        match &committed {
+            Ok(generation) => {
+                self.control.apply(changes);
+                self.control.generation = *generation;
+            }
+            // What was stored is what the store says.
+            Err(_) => self.control = cx.store.load()?,
+        }
         let zones = |change: &Change| {
             matches!(change, Change::Zone(_) | Change::ZoneRemoved(_) | Change::AccountRemoved(_))
         };

@@ -10,6 +10,7 @@
 //! - Ids of accounts and zones that were removed are refused for ever: nobody inherits anything.
 //! - What cannot be read grants nothing: a damaged row is an error, not a missing row.
 
+mod apply;
 pub mod backup;
 pub mod change;
 pub mod claims;
