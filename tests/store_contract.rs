@@ -469,6 +469,64 @@ fn faults_on_demand() {
 }
 
 #[test]
+fn zones_of_the_store_go_back_to_earlier_versions() {
+    use bailiwick::records::{Content, Record};
+    all(&[|store| {
+        world(store);
+        let mut content = Content::new(ZoneId(10), vec![name("ns1.example")], UnixTime(5));
+        let record = |n: u8, text: &[u8]| Record {
+            id: Uuid([n; 16]),
+            name: name("w.zone10.example"),
+            rtype: 16,
+            rdata: text.into(),
+            spelling: None,
+            ttl: 60,
+            flatten: false,
+            comment: "".into(),
+            tags: Vec::new(),
+            created_at: UnixTime(6),
+            modified_at: UnixTime(7),
+            comment_at: None,
+            tags_at: None,
+        };
+        let mut write = |store: &mut dyn Store, changes: Vec<Change>| {
+            content.serial += 1;
+            let mut all = vec![Change::Content(Box::new(content.clone()))];
+            all.extend(changes);
+            let (at, zone) = (UnixTime(50), Some(ZoneId(10)));
+            let (actor, action) = ("token 1".to_owned(), "record.changed".to_owned());
+            all.push(Change::Audit(AuditEntry { at, zone, actor, action, ..Default::default() }));
+            commit(store, &all).unwrap();
+            content.serial
+        };
+        let put = |record: Record| Change::Record { zone: ZoneId(10), record: Box::new(record) };
+        let remove = |n: u8| Change::RecordRemoved { zone: ZoneId(10), id: Uuid([n; 16]) };
+        let (one, two) = (record(1, b"\x01a"), record(2, b"\x01b"));
+        let first = write(store, vec![put(one.clone())]);
+        let second = write(store, vec![put(record(1, b"\x01c")), put(two.clone())]);
+        let third = write(store, vec![remove(2), put(record(3, b"\x01d"))]);
+        let undo = |store: &mut dyn Store, serial| {
+            let mut undo = store.undo(ZoneId(10), serial).unwrap().unwrap();
+            undo.sort_by_key(|(id, _)| *id);
+            undo
+        };
+        let id = |n: u8| Uuid([n; 16]);
+        assert_eq!(undo(store, third), []);
+        assert_eq!(undo(store, second), [(id(2), Some(two)), (id(3), None)]);
+        assert_eq!(undo(store, first), [(id(1), Some(one)), (id(2), None), (id(3), None)]);
+        assert_eq!(store.undo(ZoneId(10), third + 1), Ok(None));
+        assert_eq!(store.undo(ZoneId(20), first), Ok(None));
+        let versions = store.versions(ZoneId(10)).unwrap();
+        let shown: Vec<_> = versions.iter().map(|v| (v.serial, v.changes, v.at.0)).collect();
+        assert_eq!(shown, [(third, 2, 50), (second, 2, 50), (first, 1, 50)]);
+        assert_eq!((&*versions[0].actor, &*versions[0].action), ("token 1", "record.changed"));
+        commit(store, &[Change::ZoneRemoved(ZoneId(10))]).unwrap();
+        assert_eq!(store.versions(ZoneId(10)), Ok(Vec::new()));
+        assert_eq!(store.undo(ZoneId(10), first), Ok(None));
+    }]);
+}
+
+#[test]
 fn zones_of_the_store_come_back_with_their_records() {
     use bailiwick::records::{Content, Record};
     all(&[|store| {

@@ -85,6 +85,9 @@ pub const REQUESTS_PER_PAIR: usize = 200;
 pub const REQUESTS: usize = 200_000;
 /// Denied edges that are forgotten when nobody has asked for them for so long, in seconds: 30 days.
 pub const LISTED_EDGES_SECS: u64 = 30 * 86_400;
+/// Versions that are kept of a zone in the store, and records that they changed: the oldest are forgotten first.
+pub const VERSIONS: usize = 100;
+pub const VERSION_CHANGES: usize = 200_000;
 /// A withdrawn grant answers `nodata` instead of `refuse` for this long, in seconds (SPEC §5).
 pub const WITHDRAWN_SECS: u64 = 7 * 86_400;
 /// TTL of the SOA in a denial, at the most (SPEC §5).

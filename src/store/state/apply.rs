@@ -45,6 +45,9 @@ impl Control {
             | Change::Content(_)
             | Change::Record { .. }
             | Change::RecordRemoved { .. }
+            | Change::Claim(_)
+            | Change::Tombstone(_)
+            | Change::TombstoneRemoved(_)
             | Change::Audit(_) => {}
         }
     }

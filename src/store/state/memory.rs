@@ -1,10 +1,12 @@
 //! A store in memory, with faults on demand: for tests and simulations.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::change::{Account, AuditEntry, Change, Object, Token, Zone};
 use super::claims::Tombstone;
+use super::history::{Undo, Version};
 use super::hostname_page::Wanted;
 use super::{
     AuditFilter, CommitError, Control, Due, Failure, KEPT, Refused, Since, Store, Trouble, Used,
@@ -63,6 +65,9 @@ struct State {
     records: BTreeMap<(ZoneId, Uuid), Record>,
     claims: BTreeMap<ZoneId, Claim>,
     tombstones: Vec<Tombstone>,
+    versions: BTreeMap<(ZoneId, u32), Version>,
+    /// What a record was before the version of that serial.
+    history: BTreeMap<(ZoneId, u32, Uuid), Option<Record>>,
 }
 
 impl Memory {
@@ -192,6 +197,23 @@ impl Store for Memory {
         Ok(self.state.records.get(&(zone, id)).cloned())
     }
 
+    fn versions(&mut self, zone: ZoneId) -> Result<Vec<Version>, Failure> {
+        let of_zone = self.state.versions.range((zone, 0)..=(zone, u32::MAX));
+        Ok(of_zone.rev().map(|(_, version)| version.clone()).collect())
+    }
+
+    fn undo(&mut self, zone: ZoneId, serial: u32) -> Result<Option<Undo>, Failure> {
+        if !self.state.versions.contains_key(&(zone, serial)) {
+            return Ok(None);
+        }
+        let mut undo: BTreeMap<Uuid, Option<Record>> = BTreeMap::new();
+        let behind = self.state.history.iter().filter(|((z, s, _), _)| *z == zone && *s > serial);
+        for ((_, _, id), before) in behind {
+            undo.entry(*id).or_insert_with(|| before.clone());
+        }
+        Ok(Some(undo.into_iter().collect()))
+    }
+
     fn commit(
         &mut self,
         changes: &[Change],
@@ -297,18 +319,51 @@ impl State {
                 .retain(|old| (&old.apex, &old.nameservers) != (&t.apex, &t.nameservers)),
             Change::Content(content) => {
                 self.expect_zone(content.zone)?;
+                self.begin_version(content.zone, content.serial);
                 self.contents.insert(content.zone, (**content).clone());
             }
             Change::Record { zone, record } => {
                 if !self.contents.contains_key(zone) {
                     return Err(Refused::Unknown(format!("the content of zone {zone}")));
                 }
+                self.keep_record(*zone, record.id);
                 self.records.insert((*zone, record.id), (**record).clone());
             }
-            Change::RecordRemoved { zone, id } => _ = self.records.remove(&(*zone, *id)),
-            Change::Audit(_) => {}
+            Change::RecordRemoved { zone, id } => {
+                self.keep_record(*zone, *id);
+                self.records.remove(&(*zone, *id));
+            }
+            Change::Audit(entry) => self.sign_version(entry),
         }
         Ok(())
+    }
+
+    fn begin_version(&mut self, zone: ZoneId, serial: u32) {
+        let (at, actor, action, changes) = (UnixTime(0), String::new(), String::new(), 0);
+        let version = Version { serial, at, actor, action, changes };
+        self.versions.entry((zone, serial)).or_insert(version);
+    }
+
+    fn keep_record(&mut self, zone: ZoneId, id: Uuid) {
+        let Some(content) = self.contents.get(&zone) else { return };
+        let before = self.records.get(&(zone, id)).cloned();
+        let key = (zone, content.serial, id);
+        if let Entry::Vacant(entry) = self.history.entry(key) {
+            entry.insert(before);
+            if let Some(version) = self.versions.get_mut(&(zone, content.serial)) {
+                version.changes += 1;
+            }
+        }
+    }
+
+    fn sign_version(&mut self, entry: &AuditEntry) {
+        let Some(content) = entry.zone.and_then(|zone| self.contents.get(&zone)) else { return };
+        let version = self.versions.get_mut(&(content.zone, content.serial));
+        if let Some(version) = version.filter(|version| version.at == UnixTime(0)) {
+            version.at = entry.at;
+            version.actor.clone_from(&entry.actor);
+            version.action.clone_from(&entry.action);
+        }
     }
 
     fn expect_zone(&self, id: ZoneId) -> Result<(), Refused> {
@@ -393,6 +448,8 @@ impl State {
         self.contents.remove(&id);
         self.claims.remove(&id);
         self.records.retain(|(zone, _), _| *zone != id);
+        self.versions.retain(|(zone, _), _| *zone != id);
+        self.history.retain(|(zone, _, _), _| *zone != id);
     }
 
     fn remove_account(&mut self, id: AccountId) {

@@ -14,6 +14,7 @@ mod apply;
 pub mod backup;
 pub mod change;
 pub mod claims;
+pub mod history;
 pub mod hostname_page;
 pub mod memory;
 pub mod readers;
@@ -28,6 +29,7 @@ use std::fmt;
 
 use self::change::{Account, AuditEntry, Change, Object, Token, Zone};
 use self::claims::Tombstone;
+use self::history::{Undo, Version};
 use self::hostname_page::Wanted;
 use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::name::Name;
@@ -139,6 +141,12 @@ pub trait Store: Send {
     fn records(&mut self, zone: ZoneId, name: Option<&Name>) -> Result<Vec<Record>, Failure>;
 
     fn record(&mut self, zone: ZoneId, id: Uuid) -> Result<Option<Record>, Failure>;
+
+    /// The versions of a zone that lives here, newest first, as far back as they are kept.
+    fn versions(&mut self, zone: ZoneId) -> Result<Vec<Version>, Failure>;
+
+    /// What takes a zone that lives here back to a version; `None`: that one is not known.
+    fn undo(&mut self, zone: ZoneId, serial: u32) -> Result<Option<Undo>, Failure>;
 
     /// Makes all changes or none, in their order. When it returns, they are durable.
     fn commit(

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, named_params, params};
 
 use super::change::Change;
+use super::history;
 use super::rows::{Column, wrong};
 use crate::base::id::ZoneId;
 use crate::base::name::Name;
@@ -119,7 +120,7 @@ pub fn record(connection: &Connection, zone: ZoneId, id: Uuid) -> rusqlite::Resu
     select.query_row(params![Column(zone), Column(id)], record_of).optional()
 }
 
-fn record_of(row: &SqlRow<'_>) -> rusqlite::Result<Record> {
+pub(super) fn record_of(row: &SqlRow<'_>) -> rusqlite::Result<Record> {
     let name = Name::from_text(row.get_ref("name")?.as_str()?).map_err(|_| wrong())?;
     let (rtype, rdata) = (row.get("type")?, row.get_ref("rdata")?.as_blob()?);
     // What a disk changed is never served.
@@ -152,9 +153,18 @@ fn record_of(row: &SqlRow<'_>) -> rusqlite::Result<Record> {
 /// Makes a change of a zone that lives in the store.
 pub fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<usize> {
     match change {
-        Change::Content(content) => put_content(connection, content),
-        Change::Record { zone, record } => put_record(connection, *zone, record),
-        Change::RecordRemoved { zone, id } => remove_record(connection, *zone, *id),
+        Change::Content(content) => {
+            history::begin(connection, content.zone, content.serial)?;
+            put_content(connection, content)
+        }
+        Change::Record { zone, record } => {
+            history::keep(connection, *zone, record.id)?;
+            put_record(connection, *zone, record)
+        }
+        Change::RecordRemoved { zone, id } => {
+            history::keep(connection, *zone, *id)?;
+            remove_record(connection, *zone, *id)
+        }
         _ => Ok(0),
     }
 }

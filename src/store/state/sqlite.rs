@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::change::{AuditEntry, Change};
 use super::claims::{self, Tombstone};
+use super::history::{self, Undo, Version};
 use super::hostname_page::{self, Wanted};
 use super::records;
 use super::rows::{self, Column};
@@ -338,6 +339,14 @@ impl Store for Sqlite {
         records::record(&self.connection, zone, id).map_err(|e| failure(&e))
     }
 
+    fn versions(&mut self, zone: ZoneId) -> Result<Vec<Version>, Failure> {
+        history::versions(&self.connection, zone).map_err(|e| failure(&e))
+    }
+
+    fn undo(&mut self, zone: ZoneId, serial: u32) -> Result<Option<Undo>, Failure> {
+        history::undo(&self.connection, zone, serial).map_err(|e| failure(&e))
+    }
+
     fn commit(
         &mut self,
         changes: &[Change],
@@ -572,23 +581,32 @@ fn apply_plain(transaction: &Connection, change: &Change) -> rusqlite::Result<us
         Change::TokenRemoved(id) => {
             transaction.execute("DELETE FROM tokens WHERE id = ?1", [Column(*id)])
         }
-        Change::Audit(e) => transaction.execute(
-            "INSERT INTO audit (at, actor, account, zone, hostname, action, from_status, to_status,
-                evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
-                Column(e.at),
-                e.actor,
-                e.account.map(Column),
-                e.zone.map(Column),
-                e.hostname.map(Column),
-                e.action,
-                e.from,
-                e.to,
-                e.evidence
-            ],
-        ),
+        Change::Audit(e) => {
+            if let Some(zone) = e.zone {
+                history::sign(transaction, zone, e.at, &e.actor, &e.action)?;
+            }
+            put_audit(transaction, e)
+        }
         _ => Ok(0),
     }
+}
+
+fn put_audit(transaction: &Connection, e: &AuditEntry) -> rusqlite::Result<usize> {
+    transaction.execute(
+        "INSERT INTO audit (at, actor, account, zone, hostname, action, from_status, to_status,
+                evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            Column(e.at),
+            e.actor,
+            e.account.map(Column),
+            e.zone.map(Column),
+            e.hostname.map(Column),
+            e.action,
+            e.from,
+            e.to,
+            e.evidence
+        ],
+    )
 }
 
 fn duplicate(what: String) -> Result<(), CommitError> {
@@ -680,7 +698,17 @@ fn remove_account(t: &Connection, id: AccountId) -> rusqlite::Result<usize> {
 
 /// Removes the zones of which `which` holds, and all that is theirs.
 fn remove_zones(t: &Connection, which: &str, id: u32) -> rusqlite::Result<usize> {
-    for table in ["hostnames", "withdrawn", "fallbacks", "holds", "records", "contents", "claims"] {
+    for table in [
+        "hostnames",
+        "withdrawn",
+        "fallbacks",
+        "holds",
+        "records",
+        "history",
+        "versions",
+        "contents",
+        "claims",
+    ] {
         let sql = format!("DELETE FROM {table} WHERE zone IN (SELECT id FROM zones WHERE {which})");
         t.execute(&sql, [id])?;
     }
