@@ -208,7 +208,7 @@ async fn write(api: &Api, caller: &Caller, zone: &Zone, write: Write, params: &P
         Outcome::Imported { added, parsed } => {
             json!({ "recs_added": added, "total_records_parsed": parsed })
         }
-        Outcome::Settings => Value::Null,
+        Outcome::Restored { .. } | Outcome::Settings => Value::Null,
     };
     Ok(Reply::of(result).with_messages(problems(messages)))
 }
@@ -223,14 +223,7 @@ async fn carry_out(
     let dry_run = params.flag("dry_run")?.unwrap_or_default();
     let ask = Ask { dry_run, actor: caller.actor() };
     let id = zone.id;
-    api.change(move |world, now| {
-        world.write_records(id, &write, &ask, now).map_err(|refusal| match refusal {
-            Refused::Problems(problems) => refused(problems),
-            Refused::NoZone => ApiError::unknown("zone"),
-            Refused::Store(why) => ApiError::unavailable(&why),
-        })
-    })
-    .await
+    api.change(move |world, now| world.write_records(id, &write, &ask, now).map_err(refusal)).await
 }
 
 async fn export_text(
@@ -369,7 +362,7 @@ fn input(body: &[u8]) -> Result<Input, ApiError> {
     Input::from_json(&object_of(body)?).map_err(|problem| refused(vec![problem]))
 }
 
-fn problems(all: Vec<records::Problem>) -> Vec<Problem> {
+pub(super) fn problems(all: Vec<records::Problem>) -> Vec<Problem> {
     let one = |problem: records::Problem| {
         let shown = Problem::new(problem.code, problem.message);
         match problem.pointer {
@@ -378,6 +371,15 @@ fn problems(all: Vec<records::Problem>) -> Vec<Problem> {
         }
     };
     all.into_iter().map(one).collect()
+}
+
+/// Why a write was not carried out.
+pub(super) fn refusal(refusal: Refused) -> ApiError {
+    match refusal {
+        Refused::Problems(problems) => refused(problems),
+        Refused::NoZone => ApiError::unknown("zone"),
+        Refused::Store(why) => ApiError::unavailable(&why),
+    }
 }
 
 /// The error of a write that was refused.

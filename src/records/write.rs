@@ -19,6 +19,11 @@ pub enum Write {
     Delete(Uuid),
     Batch(Batch),
     Import(Vec<Imported>),
+    /// Records are again what they were in an earlier version (`None`: they were not there).
+    Restore {
+        serial: u32,
+        records: Vec<(Uuid, Option<Record>)>,
+    },
     /// PATCH of `dns_settings`.
     Settings(Map<String, Value>),
 }
@@ -39,6 +44,7 @@ pub enum Outcome {
     Deleted(Box<Record>),
     Batch { deletes: Vec<Record>, patches: Vec<Record>, puts: Vec<Record>, posts: Vec<Record> },
     Imported { added: usize, parsed: usize },
+    Restored { changed: usize },
     Settings,
 }
 
@@ -113,6 +119,7 @@ pub fn apply(
         Write::Delete(id) => Outcome::Deleted(Box::new(set.remove(*id)?)),
         Write::Batch(batch) => run(batch, set, ids, now)?,
         Write::Import(lines) => import(lines, set, ids, now)?,
+        Write::Restore { records, .. } => restore(records, set, now)?,
         Write::Settings(patch) => {
             content.settings.patch(patch)?;
             Outcome::Settings
@@ -168,6 +175,25 @@ fn run(
         posts.push(create(set, input, ids(), now).map_err(pointer("posts", at))?);
     }
     Ok(Outcome::Batch { deletes, patches, puts, posts })
+}
+
+/// All that changed goes before anything comes back, so that what was allowed together then is so now.
+fn restore(
+    records: &[(Uuid, Option<Record>)],
+    set: &mut RecordSet,
+    now: UnixTime,
+) -> Result<Outcome, Problem> {
+    let others: Vec<_> =
+        records.iter().filter(|(id, then)| set.get(*id) != then.as_ref()).collect();
+    for (id, _) in &others {
+        if set.get(*id).is_some() {
+            set.remove(*id)?;
+        }
+    }
+    for record in others.iter().filter_map(|(_, then)| then.as_ref()) {
+        set.put(Record { modified_at: now, ..record.clone() })?;
+    }
+    Ok(Outcome::Restored { changed: others.len() })
 }
 
 fn import(

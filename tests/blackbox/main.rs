@@ -27,6 +27,7 @@ mod reload;
 mod resolvers;
 mod sample_world;
 mod scenarios;
+mod snapshots;
 mod storm;
 mod strangers;
 mod unbound;

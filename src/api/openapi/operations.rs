@@ -129,6 +129,29 @@ pub(super) const OWN: &[Operation] = &[
     ),
     Operation::new(
         GET,
+        "/api/v1/snapshots",
+        "own",
+        "The versions of a zone, newest first",
+        Shape::Page("Snapshot"),
+    )
+    .query(&[ZONE, PAGE, PER_PAGE]),
+    Operation::new(
+        GET,
+        "/api/v1/snapshots/{zone_id}/{serial}/diff",
+        "own",
+        "What a rollback to a version would change",
+        Shape::One(200, "Diff"),
+    ),
+    Operation::new(
+        POST,
+        "/api/v1/snapshots/{zone_id}/{serial}/rollback",
+        "own",
+        "Takes the records of a zone back to a version, by a write like others",
+        Shape::One(200, "RolledBack"),
+    )
+    .query(&[DRY_RUN]),
+    Operation::new(
+        GET,
         "/api/v1/zones/{zone_id}/policy_report",
         "own",
         "What all chains of a zone would meet",

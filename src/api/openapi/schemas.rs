@@ -243,6 +243,35 @@ const OWN: Schemas = &[
             ("zones", json!({ "type": "object" })),
         ])
     }),
+    ("Snapshot", || {
+        object(&[
+            ("serial", number()),
+            ("current", flag()),
+            ("source", words(&["api", "file"])),
+            ("at", maybe_text()),
+            ("actor", maybe_text()),
+            ("action", maybe_text()),
+            ("changes", number()),
+        ])
+    }),
+    ("Diff", || {
+        let record = || json!({ "type": "object" });
+        object(&[
+            ("zone", reference("Named")),
+            ("serial", number()),
+            ("added", list(record())),
+            ("removed", list(record())),
+            ("changed", list(object(&[("from", record()), ("to", record())]))),
+        ])
+    }),
+    ("RolledBack", || {
+        object(&[
+            ("zone", reference("Named")),
+            ("serial", number()),
+            ("changes", number()),
+            ("dry_run", flag()),
+        ])
+    }),
     ("PolicyReport", || {
         let mut report = object(&[("zone", reference("Named")), ("live", flag())]);
         let counts =

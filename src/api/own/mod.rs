@@ -6,6 +6,7 @@ mod held;
 mod reload;
 mod report;
 mod requests;
+mod snapshots;
 mod violations;
 mod whoami;
 
@@ -27,6 +28,7 @@ pub fn routes() -> Router<Api> {
         .merge(reload::routes())
         .merge(report::routes())
         .merge(requests::routes())
+        .merge(snapshots::routes())
         .merge(violations::routes())
         .merge(whoami::routes())
 }

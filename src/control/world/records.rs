@@ -97,6 +97,23 @@ impl World {
         Ok(Written { outcome: trial.outcome, messages, settings })
     }
 
+    /// Takes the records of a zone of the store back to an earlier version, by a write like others.
+    pub fn restore_records(
+        &mut self,
+        id: ZoneId,
+        serial: u32,
+        ask: &Ask,
+        now: Now,
+    ) -> Result<Option<Written>, Refused> {
+        if self.stored.zone(id).is_none() {
+            return Err(self.not_stored(id));
+        }
+        let open = self.custom.usable().map_err(Refused::Store)?;
+        let undo = open.store().undo(id, serial).map_err(|f| Refused::Store(f.to_string()))?;
+        let Some(records) = undo else { return Ok(None) };
+        self.write_records(id, &Write::Restore { serial, records }, ask, now).map(Some)
+    }
+
     /// Why there is nothing to write to: the zone is as its file says, or there is none.
     fn not_stored(&self, id: ZoneId) -> Refused {
         let held = self.ownership.zones().find(|(_, held)| held.id == id);
@@ -254,6 +271,7 @@ fn told(write: &Write, outcome: &Outcome, apex: &Name) -> (String, String) {
         Write::Delete(_) => "deleted",
         Write::Batch(_) => "batch",
         Write::Import(_) => "imported",
+        Write::Restore { .. } => "rolled-back",
         Write::Settings(_) => return (format!("zone.dns-settings {apex}"), String::new()),
     };
     let of = |record: &Record| {
@@ -279,6 +297,13 @@ fn told(write: &Write, outcome: &Outcome, apex: &Name) -> (String, String) {
         }
         Outcome::Imported { added, parsed } => {
             (format!("record.{verb} {apex}"), format!("{added} of {parsed} added"))
+        }
+        Outcome::Restored { changed } => {
+            let to = match write {
+                Write::Restore { serial, .. } => format!(" to version {serial}"),
+                _ => String::new(),
+            };
+            (format!("record.{verb} {apex}{to}"), format!("{changed} records"))
         }
         Outcome::Settings => (format!("zone.dns-settings {apex}"), String::new()),
     }

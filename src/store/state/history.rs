@@ -59,7 +59,7 @@ pub fn begin(c: &Connection, zone: ZoneId, serial: u32) -> rusqlite::Result<()> 
                VALUES (?1, ?2, 0, '', '', 0)";
     c.prepare_cached(sql)?.execute(params![Column(zone), serial])?;
     // Not each time: a few versions too many do no harm.
-    if serial % 8 == 0 { forget(c, zone) } else { Ok(()) }
+    if serial.is_multiple_of(8) { forget(c, zone) } else { Ok(()) }
 }
 
 /// Who made the newest version of a zone, and how, if that was not said yet.
@@ -90,7 +90,8 @@ pub fn keep(c: &Connection, zone: ZoneId, id: Uuid) -> rusqlite::Result<()> {
 fn forget(c: &Connection, zone: ZoneId) -> rusqlite::Result<()> {
     let sql = "SELECT min(serial) FROM (SELECT serial, row_number() OVER newest AS place, \
                sum(changes) OVER newest AS total FROM versions WHERE zone = ?1 \
-               WINDOW newest AS (ORDER BY serial DESC)) WHERE place <= ?2 AND total <= ?3 OR place = 1";
+               WINDOW newest AS (ORDER BY serial DESC)) WHERE place <= ?2 AND total <= ?3 \
+               OR place = 1";
     let bounds = params![Column(zone), VERSIONS as i64, VERSION_CHANGES as i64];
     let oldest: Option<u32> = c.prepare_cached(sql)?.query_row(bounds, |row| row.get(0))?;
     let Some(oldest) = oldest else { return Ok(()) };
