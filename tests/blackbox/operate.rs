@@ -81,6 +81,7 @@ fn an_inbox_shows_who_wants_in_and_one_call_lets_it_in() {
         assert_eq!(nobody.get("/api/v1/requests").result(), json!([]));
     }
     assert_eq!(Client::new(&server, None).get("/api/v1/requests").status, 400);
+    assert_eq!(requests[1]["custom_hostname"], Value::Null);
     let zone = &requests[1]["zone"]["id"];
     let wanted = json!({ "zone_id": zone, "hostname": "www.client.test" });
     // Not with somebody else's zone, and not by trying.
@@ -101,10 +102,13 @@ fn an_inbox_shows_who_wants_in_and_one_call_lets_it_in() {
     let left = saas.get("/api/v1/requests").result();
     assert_eq!(left.as_array().map(Vec::len), Some(1));
     let audit = saas.get("/api/v1/audit").result();
-    let entry = &audit.as_array().unwrap().last().unwrap();
-    assert!(entry["action"].as_str().unwrap().contains("www.client.test"), "{audit:#}");
-    assert!(entry["actor"].as_str().unwrap().starts_with("token "), "{audit:#}");
-    assert_eq!(client.get("/api/v1/audit").result(), json!([]));
+    let made = audit.as_array().unwrap().iter().find(|entry| {
+        entry["action"].as_str().is_some_and(|action| action == "hostname.created www.client.test")
+    });
+    let actor = made.and_then(|entry| entry["actor"].as_str()).unwrap_or_default();
+    assert!(actor.starts_with("token "), "{audit:#}");
+    let others = client.get("/api/v1/audit").result().to_string();
+    assert!(!others.contains("hostname."), "{others}");
     let before = audit[0]["id"].as_u64().unwrap();
     let older = saas.get(&format!("/api/v1/audit?before={before}&per_page=1")).result();
     assert!(older.as_array().unwrap().len() <= 1 && older[0]["id"] != before);
@@ -172,6 +176,20 @@ fn a_report_tells_what_a_zone_would_meet() {
     let nobody = Client::new(&server, Some("other"))
         .get("/api/v1/zones/0123456789abcdef0123456789abcdef/policy_report");
     assert_eq!((other.status, other.body), (404, nobody.body));
+}
+
+#[test]
+fn a_report_is_there_before_a_zone_goes_live() {
+    let files = [("saas/saas.test", "%std%app A 203.0.113.10\n")];
+    let (mut server, ids) = crate::records::server(&[("client", "new.test")], &files, "");
+    let client = Client::new(&server, Some("client"));
+    let zone = &ids["new.test"];
+    let record = json!({ "type": "CNAME", "name": "www", "content": "app.saas.test" });
+    client.post(&format!("/client/v4/zones/{zone}/dns_records"), &record).result();
+    let path = format!("/api/v1/zones/{zone}/policy_report");
+    let live = client.get(&path).result();
+    assert_eq!((&live["live"], &live["chains"]["denied"]), (&json!(true), &json!(1)), "{live:#}");
+    server.terminate();
 }
 
 #[test]

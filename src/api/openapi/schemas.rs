@@ -191,6 +191,7 @@ const OWN: Schemas = &[
             ("target", text()),
             ("zone", reference("Named")),
             ("reason", text()),
+            ("custom_hostname", maybe_text()),
         ])
     }),
     ("WantedHostname", || {

@@ -13,10 +13,13 @@ use crate::api::auth::Caller;
 use crate::api::envelope::{Answer, Reply};
 use crate::api::error::ApiError;
 use crate::api::page::Params;
+use crate::base::name::Name;
 use crate::control::inbox::Request;
+use crate::hostname::object::{Hostname, Status};
 use crate::policy::verdict;
 use crate::rdata;
 use crate::store::state::scope::Verb;
+use crate::store::state::{Failure, Store};
 
 pub fn routes() -> Router<Api> {
     Router::new().route("/requests", get(list).post(accept))
@@ -49,13 +52,30 @@ async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Answer 
             && caller.token.scope.covers(request.to)
     };
     let all: Vec<&Request> = all.iter().filter(wanted).collect();
-    let shown = all.iter().skip(page.skip()).take(page.size);
-    let shown = shown.map(|request| show(&api, request)).collect();
+    let part = all.iter().skip(page.skip()).take(page.size);
+    let part: Vec<Request> = part.map(|request| (*request).clone()).collect();
+    let part = api.read(move |store| {
+        let with_status = part.into_iter().map(|request| {
+            let status = status(store, &request)?;
+            Ok((request, status))
+        });
+        with_status.collect::<Result<Vec<_>, Failure>>()
+    });
+    let shown = part.await?.iter().map(|(request, status)| show(&api, request, *status)).collect();
     Ok(Reply::page(shown, &page, all.len()))
 }
 
-fn show(api: &Api, request: &Request) -> Value {
+/// How the custom hostname stands that would let a request in, if there is one already.
+fn status(store: &mut dyn Store, request: &Request) -> Result<Option<Status>, Failure> {
+    let Ok(name) = Name::from_text(&request.hostname) else { return Ok(None) };
+    let named = store.hostnames_named(&Hostname::of(&name))?;
+    let own = named.iter().find(|hostname| hostname.provider.zone == request.to);
+    Ok(own.map(|hostname| hostname.status))
+}
+
+fn show(api: &Api, request: &Request, status: Option<Status>) -> Value {
     json!({
+        "custom_hostname": status.map(Status::word),
         "code": verdict::CODE,
         "hostname": request.hostname,
         "type": rdata::type_text(request.rtype).to_string(),

@@ -108,7 +108,7 @@ impl World {
         if self.stored.zone(id).is_none() {
             return Err(self.not_stored(id));
         }
-        let open = self.custom.usable().map_err(Refused::Store)?;
+        let open = self.custom.usable().map_err(|e| Refused::Store(e.to_string()))?;
         let undo = open.store().undo(id, serial).map_err(|f| Refused::Store(f.to_string()))?;
         let Some(records) = undo else { return Ok(None) };
         self.write_records(id, &Write::Restore { serial, records }, ask, now).map(Some)

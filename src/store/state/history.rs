@@ -80,8 +80,9 @@ pub fn keep(c: &Connection, zone: ZoneId, id: Uuid) -> rusqlite::Result<()> {
     let sql = "INSERT OR IGNORE INTO history SELECT c.zone, c.serial, ?2, r.id IS NOT NULL, \
                ifnull(r.name, ''), ifnull(r.type, 0), ifnull(r.rdata, x''), ifnull(r.content, ''), \
                ifnull(r.spelt, 0), ifnull(r.ttl, 0), ifnull(r.flatten, 0), ifnull(r.comment, ''), \
-               ifnull(r.tags, ''), ifnull(r.created_at, 0), ifnull(r.modified_at, 0), r.comment_at, \
-               r.tags_at FROM contents c LEFT JOIN records r ON r.zone = c.zone AND r.id = ?2 \
+               ifnull(r.tags, ''), ifnull(r.created_at, 0), ifnull(r.modified_at, 0), \
+               r.comment_at, r.tags_at FROM contents c \
+               LEFT JOIN records r ON r.zone = c.zone AND r.id = ?2 \
                WHERE c.zone = ?1";
     c.prepare_cached(sql)?.execute(params![Column(zone), Column(id)]).map(|_| ())
 }
