@@ -547,6 +547,19 @@ impl Play {
                 let base = h.hostname.base.to_string();
                 owner.ends_with(&format!(".{base}"))
                     && self.truth.owner(&base).is_some_and(|(_, a)| a == account)
+                    && !self.is_held(owner, h.provider.account.0)
             })
+    }
+
+    /// Whether somebody else than `provider` keeps the name from wildcards.
+    fn is_held(&self, name: &str, provider: u32) -> bool {
+        self.server.registrar.control().holds.iter().any(|hold| {
+            let zone = self.truth.zones.iter().find(|(_, z)| z.id == hold.owner.zone.0);
+            let Some((apex, zone)) = zone else { return false };
+            let below = hold.include_subdomains && name.ends_with(&format!(".{apex}"));
+            zone.account == hold.owner.account.0
+                && zone.account != provider
+                && (below || name == *apex)
+        })
     }
 }

@@ -14,6 +14,7 @@ use bailiwick::hostname::seen::{Chain, Lookup, Page, Seen, Target, Texts};
 use bailiwick::hostname::{create, grants};
 use bailiwick::model::catalog::{Catalog, Zone};
 use bailiwick::model::grant::GrantTable;
+use bailiwick::model::hold::{Holds, ZoneHold};
 use bailiwick::model::prefix::Prefixes;
 use bailiwick::model::question::Question;
 use bailiwick::model::settings::{CrossAccount, FlattenMode, OnViolation};
@@ -146,6 +147,14 @@ impl Server {
         };
         self.store.grant_rows(visit).unwrap();
         self.snapshot.grants = GrantTable::build(rows);
+        let holds = self.registrar.control().holds.iter().filter(|hold| {
+            grants::World::holder(&world, hold.owner.zone) == Some(hold.owner.account)
+        });
+        let holds = holds.map(|hold| {
+            let from = hold.after.unwrap_or(UnixTime(0));
+            (hold.owner.zone, ZoneHold { subdomains: hold.include_subdomains, from })
+        });
+        self.snapshot.holds = Holds::build(holds.collect());
         self.snapshot.generation.0 += 1;
     }
 
