@@ -450,7 +450,7 @@ fn a_restore_brings_back_no_grant_and_no_token() {
         (account == "account-1").then_some(owner)
     };
     let restored = backup::restore(&mut from, &mut other, &moved, &mut tokens_of, now).unwrap();
-    assert_eq!((restored.hostnames, restored.zones, restored.left_out), (3, 1, 1));
+    assert_eq!((restored.hostnames, restored.zones, restored.left_out), (2, 1, 1));
     let two = other.hostname(Uuid([2; 16])).unwrap().unwrap();
     assert_eq!(two.provider, Owner { zone: ZoneId(20), account: AccountId(2) });
 }
