@@ -1,4 +1,4 @@
-//! `custom_hostnames`: what a provider asks for, and how it stands; decided by the functions of the command line.
+//! `custom_hostnames`: what a provider asks for, and how it stands; decided by what the command line calls.
 
 use axum::Router;
 use axum::extract::rejection::JsonRejection;

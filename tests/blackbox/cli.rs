@@ -195,15 +195,14 @@ fn wrong_configs_are_errors() {
         ("", "[accounts.\"Upper Case\"]\nname = \"x\"\n"),
         ("tcp_max = \"many\"", ""),
         ("user = \"no-such-user-here\"", ""),
-        // Features that do not exist yet say so instead of doing nothing.
         ("", "[api]\ntls_key = \"key.pem\"\n"),
         ("", "[block_page]\nlisten = \"localhost:8080\"\n"),
         ("", "[block_page]\nstatus = 200\n"),
-        ("", "[zones.\"a.test\"]\ntype = \"partial\"\n"),
+        ("", "[zones.\"a.test\"]\ntype = \"half\"\n"),
         ("nap_us = 1001", ""),
         ("nameservers = [\"ns1..example\"]", ""),
-        ("", "[hostnames]\nlabel_prefix = \"_x\"\n"),
-        ("", "[accounts.acct]\nip_prefixes = [\"192.0.2.0/24\"]\n"),
+        ("", "[hostnames]\nlabel_prefix = \"a b\"\n"),
+        ("", "[accounts.acct]\nip_prefixes = [\"192.0.2.0/33\"]\n"),
         ("", "not toml at all\n"),
     ];
     for (server, rest) in wrong {

@@ -90,13 +90,19 @@ async fn undo_of(api: &Api, zone: &Zone, serial: u32) -> Result<Option<Undo>, Ap
     }
 }
 
+/// The serial of a path. What is no number names no version.
+fn number(serial: &str) -> Result<u32, ApiError> {
+    serial.parse().map_err(|_| ApiError::unknown("version"))
+}
+
 /// What differs from now, as a rollback would change it: `removed` goes, `added` comes, `changed` is put back.
 async fn diff(
     State(api): State<Api>,
     caller: Caller,
-    Path((zone_id, serial)): Path<(String, u32)>,
+    Path((zone_id, serial)): Path<(String, String)>,
 ) -> Answer {
     let zone = caller.zone(&zone_id, Verb::Read)?;
+    let serial = number(&serial)?;
     let undo = undo_of(&api, &zone, serial).await?;
     let Some(undo) = undo else {
         let known = of_file(&api, &zone);
@@ -135,11 +141,12 @@ async fn diff(
 async fn rollback(
     State(api): State<Api>,
     caller: Caller,
-    Path((zone_id, serial)): Path<(String, u32)>,
+    Path((zone_id, serial)): Path<(String, String)>,
     params: Params,
 ) -> Answer {
     let zone = caller.zone(&zone_id, Verb::Operate)?;
     caller.may(Verb::Records)?;
+    let serial = number(&serial)?;
     let dry_run = params.flag("dry_run")?.unwrap_or(false);
     let ask = Ask { dry_run, actor: caller.actor() };
     let id = zone.id;

@@ -19,6 +19,7 @@ pub mod hostname_page;
 pub mod memory;
 pub mod readers;
 mod records;
+mod removal;
 mod rows;
 mod schema;
 pub mod scope;

@@ -17,6 +17,7 @@ use super::claims::{self, Tombstone};
 use super::history::{self, Undo, Version};
 use super::hostname_page::{self, Wanted};
 use super::records;
+use super::removal::{remove_account, remove_zones};
 use super::rows::{self, Column};
 use super::{
     AuditFilter, CommitError, Control, Due, Failure, KEPT, Refused, Since, Store, Trouble, Used,
@@ -688,29 +689,4 @@ fn put_zone(
         0 => duplicate(format!("zone {} of another name or account", zone.id)),
         _ => note(t, change, generation).map_err(|e| failure(&e).into()),
     }
-}
-
-fn remove_account(t: &Connection, id: AccountId) -> rusqlite::Result<usize> {
-    remove_zones(t, "account = ?1", id.0)?;
-    t.execute("DELETE FROM tokens WHERE account = ?1", [Column(id)])?;
-    t.execute("UPDATE accounts SET removed = 1, settings = '{}' WHERE id = ?1", [Column(id)])
-}
-
-/// Removes the zones of which `which` holds, and all that is theirs.
-fn remove_zones(t: &Connection, which: &str, id: u32) -> rusqlite::Result<usize> {
-    for table in [
-        "hostnames",
-        "withdrawn",
-        "fallbacks",
-        "holds",
-        "records",
-        "history",
-        "versions",
-        "contents",
-        "claims",
-    ] {
-        let sql = format!("DELETE FROM {table} WHERE zone IN (SELECT id FROM zones WHERE {which})");
-        t.execute(&sql, [id])?;
-    }
-    t.execute(&format!("UPDATE zones SET removed = 1, settings = '{{}}' WHERE {which}"), [id])
 }
