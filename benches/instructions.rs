@@ -23,8 +23,9 @@ const QUESTIONS: u64 = 2_000;
 /// Names of each kind in a zone.
 const HOSTS: usize = 4_001;
 const MANY_GRANTS: usize = 1_000_000;
-/// How much more than the list a figure may be, in percent: with the list's compiler, with another one.
-const TOLERANCE: (f64, f64) = (3.0, 25.0);
+/// How much more than the list a figure may be, in percent: with the list's compiler, with another one. The same
+/// source built in two folders differed by 2.7 %: how the linker cuts the crate up depends on the folder's name.
+const TOLERANCE: (f64, f64) = (5.0, 25.0);
 
 /// Title, kind, number of names that are asked for in turn, number of grants.
 const ROWS: [(&str, Kind, usize, usize); 13] = [
