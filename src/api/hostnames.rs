@@ -1,22 +1,22 @@
 //! `custom_hostnames`: what a provider asks for, and how it stands; decided by what the command line calls.
 
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::{Value, json};
 
+use super::body::Sent;
 use super::envelope::{Answer, Reply};
 use super::error::ApiError;
 use super::page::Params;
 use super::{Api, Caller, Zone, found};
 use crate::base::name::Name;
-use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::control::registrar::RequestError;
 use crate::hostname::object::{CustomHostname, Status};
 use crate::hostname::proof::Places;
+use crate::hostname::shown;
 use crate::policy::claims;
 use crate::store::state::hostname_page::Wanted;
 use crate::store::state::scope::Verb;
@@ -41,39 +41,18 @@ pub fn active(zone: &Zone) -> Result<Name, ApiError> {
     }
 }
 
-/// The object of the API, with what only this server shows.
+/// The object of the API, with what only clients of the v4 dialect ask for.
 fn object(h: &CustomHostname, places: &Places) -> Value {
-    let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
-    let txt = places.txt_name(&h.hostname).map(|name| {
-        json!({ "type": "txt", "name": name.to_string(), "value": h.tokens.txt.to_string() })
-    });
-    let http = places
-        .http_url(&h.hostname, h.id)
-        .map(|url| json!({ "http_url": url, "http_body": h.tokens.http.to_string() }));
-    let errors: Vec<String> = h.errors.iter().map(ToString::to_string).collect();
-    let last_check = h.last_check.as_ref().map(|check| {
-        json!({
-            "method": check.method.map(|m| m.word()),
-            "saw": check.saw,
-            "at": check.at.to_string(),
-        })
-    });
-    json!({
-        "id": h.id.to_string(),
-        "hostname": h.hostname.to_string(),
-        "status": h.status.word(),
-        "verification_errors": errors,
-        "ownership_verification": txt,
-        "ownership_verification_http": http,
-        "ssl": null,
-        "custom_metadata": null,
-        "custom_origin_server": "",
-        "custom_origin_sni": "",
-        "created_at": h.created_at.to_string(),
-        "attempts": h.attempts,
-        "next_check_at": time(h.next_check_at),
-        "last_check": last_check,
-    })
+    let mut object = shown::object(h, places);
+    for (key, value) in [
+        ("ssl", Value::Null),
+        ("custom_metadata", Value::Null),
+        ("custom_origin_server", json!("")),
+        ("custom_origin_sni", json!("")),
+    ] {
+        object[key] = value;
+    }
+    object
 }
 
 fn unknown() -> ApiError {
@@ -152,7 +131,7 @@ async fn list(
     Ok(Reply::page(objects, &page, count))
 }
 
-fn body(wanted: Result<Json<Value>, JsonRejection>) -> Result<Value, ApiError> {
+fn body(wanted: Sent) -> Result<Value, ApiError> {
     let undecodable = |detail: &str| {
         ApiError::bad(1400, format!("Unable to decode the JSON request body. {detail}"))
     };
@@ -202,7 +181,7 @@ async fn create(
     State(api): State<Api>,
     caller: Caller,
     Path(zone): Path<String>,
-    wanted: Result<Json<Value>, JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let zone = caller.zone(&zone, Verb::Grants)?;
     let body = body(wanted)?;
@@ -223,7 +202,7 @@ async fn patch(
     State(api): State<Api>,
     caller: Caller,
     Path((zone, id)): Path<(String, String)>,
-    wanted: Result<Json<Value>, JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let zone = caller.zone(&zone, Verb::Grants)?;
     let h = one(&api, &zone, &id).await?;

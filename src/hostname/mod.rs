@@ -18,5 +18,6 @@ pub mod priority;
 pub mod proof;
 pub mod schedule;
 pub mod seen;
+pub mod shown;
 pub mod syntax;
 pub mod verify;

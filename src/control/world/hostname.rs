@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{Now, World};
 use crate::base::id::ZoneId;
 use crate::base::name::Name;
-use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::control::command::HostnameRequest;
 use crate::control::look;
@@ -16,7 +15,7 @@ use crate::control::registrar::{Done, RequestError};
 use crate::hostname::advice::{self, Advice, Situation};
 use crate::hostname::lifecycle::{Event, Trigger};
 use crate::hostname::object::{CustomHostname, Hostname, Status};
-use crate::hostname::proof::Places;
+use crate::hostname::shown;
 use crate::store::state::{AuditFilter, Store};
 
 /// Hostnames in one answer.
@@ -236,7 +235,8 @@ impl World {
         let places = &self.settings.hostnames.places;
         let registrar = self.custom.open.as_ref().ok().map(|open| &open.registrar);
         let zone = registrar.and_then(|r| Some(r.zones().get(&h.provider.zone)?.0.clone()));
-        let mut shown = object(h, places, zone.as_ref());
+        let mut shown = shown::object(h, places);
+        shown["zone"] = json!(zone.as_ref().map(Name::to_string));
         let fallbacks = registrar.map_or(&[][..], |r| &r.control().fallbacks);
         let origin = fallbacks.iter().find(|f| f.zone == h.provider.zone).map(|f| &f.origin);
         let is_here = look::owner(self.next.snapshot(), &h.hostname.base).is_some();
@@ -255,36 +255,4 @@ impl World {
 
 fn zone_name(zone: &str) -> Result<Name, String> {
     Name::from_text(zone).map_err(|e| format!("`{zone}` is no zone name: {e}"))
-}
-
-/// The object of the API, with what only this server shows: `zone`, `attempts`, `next_check_at`, `last_check`.
-fn object(h: &CustomHostname, places: &Places, zone: Option<&Name>) -> Value {
-    let time = |at: Option<UnixTime>| at.map(|at| at.to_string());
-    let txt = places.txt_name(&h.hostname).map(|name| {
-        json!({ "type": "txt", "name": name.to_string(), "value": h.tokens.txt.to_string() })
-    });
-    let http = places
-        .http_url(&h.hostname, h.id)
-        .map(|url| json!({ "http_url": url, "http_body": h.tokens.http.to_string() }));
-    let errors: Vec<String> = h.errors.iter().map(ToString::to_string).collect();
-    let last_check = h.last_check.as_ref().map(|check| {
-        json!({
-            "method": check.method.map(|m| m.word()),
-            "saw": check.saw,
-            "at": check.at.to_string(),
-        })
-    });
-    json!({
-        "id": h.id.to_string(),
-        "hostname": h.hostname.to_string(),
-        "zone": zone.map(Name::to_string),
-        "status": h.status.word(),
-        "verification_errors": errors,
-        "ownership_verification": txt,
-        "ownership_verification_http": http,
-        "created_at": h.created_at.to_string(),
-        "attempts": h.attempts,
-        "next_check_at": time(h.next_check_at),
-        "last_check": last_check,
-    })
 }
