@@ -16,6 +16,7 @@ pub mod change;
 pub mod claims;
 pub mod history;
 pub mod hostname_page;
+mod make;
 pub mod memory;
 pub mod readers;
 mod records;
