@@ -24,6 +24,8 @@ use crate::store::state::change::Change;
 const AGAIN: u64 = 60;
 /// Hostnames looked at when their fallback origin became active; the others are when they are due.
 const PENDING: usize = 200;
+/// Who asserts what the config says.
+const CONFIG: &str = "config";
 
 impl World {
     /// The fallback origin of a zone.
@@ -49,15 +51,7 @@ impl World {
         if !origin.is_within(apex) {
             return Err(RequestError::NotInZone);
         }
-        let zone = self.enter_zone(apex, now)?;
-        let old = self.fallback_origin(zone)?;
-        let set = fallback::Event::Set(origin.clone());
-        let new = match &old {
-            Some(old) => fallback::step(old, &set, now.unix),
-            None => Some(fallback::create(zone, origin, now.unix)),
-        };
-        let new = new.map(|new| FallbackOrigin { asserted: false, ..new });
-        self.put_fallback(zone, old, new, actor, now)?;
+        let zone = self.place_fallback(apex, origin, actor, now)?;
         self.fallback_origin(zone)?.ok_or(RequestError::Unknown)
     }
 
@@ -164,7 +158,7 @@ impl World {
         let wanted: Vec<(Name, Name)> = wanted.collect();
         let mut asserted = BTreeSet::new();
         for (apex, origin) in wanted {
-            match self.assert_fallback(&apex, origin, now) {
+            match self.place_fallback(&apex, origin, CONFIG, now) {
                 Ok(zone) => _ = asserted.insert(zone),
                 Err(error) => warn!(event = "fallback-origin", zone = %apex, "{error}"),
             }
@@ -182,7 +176,7 @@ impl World {
             let zone = old.zone;
             let done = match old.asserted {
                 // The config says it no more.
-                true => self.commit_custom(&[Change::FallbackRemoved(zone)], "config", now),
+                true => self.commit_custom(&[Change::FallbackRemoved(zone)], CONFIG, now),
                 false => self.put_fallback(zone, Some(old.clone()), Some(old), "zone change", now),
             };
             if let Err(error) = done {
@@ -191,10 +185,12 @@ impl World {
         }
     }
 
-    fn assert_fallback(
+    /// Sets the fallback origin of a zone, which is looked at, whoever says so.
+    fn place_fallback(
         &mut self,
         apex: &Name,
         origin: Name,
+        actor: &str,
         now: Now,
     ) -> Result<ZoneId, RequestError> {
         let zone = self.enter_zone(apex, now)?;
@@ -204,8 +200,8 @@ impl World {
             Some(old) => fallback::step(old, &set, now.unix),
             None => Some(fallback::create(zone, origin, now.unix)),
         };
-        let new = new.map(|new| FallbackOrigin { asserted: true, ..new });
-        self.put_fallback(zone, old, new, "config", now)?;
+        let new = new.map(|new| FallbackOrigin { asserted: actor == CONFIG, ..new });
+        self.put_fallback(zone, old, new, actor, now)?;
         Ok(zone)
     }
 
