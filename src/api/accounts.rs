@@ -7,6 +7,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::Sent;
 use super::envelope::{Answer, Reply};
 use super::error::ApiError;
 use super::page::Params;
@@ -70,18 +71,12 @@ struct Wanted {
     name: String,
 }
 
-fn body(
-    wanted: Result<Json<Value>, axum::extract::rejection::JsonRejection>,
-) -> Result<Wanted, ApiError> {
+fn body(wanted: Sent) -> Result<Wanted, ApiError> {
     let Json(value) = wanted.map_err(|e| ApiError::body(e.body_text()))?;
     serde_json::from_value(value).map_err(ApiError::body)
 }
 
-async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    wanted: Result<Json<Value>, axum::extract::rejection::JsonRejection>,
-) -> Answer {
+async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer {
     caller.operator(Verb::Accounts)?;
     let wanted = body(wanted)?;
     let actor = caller.actor();
@@ -97,7 +92,7 @@ async fn rename(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-    wanted: Result<Json<Value>, axum::extract::rejection::JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let row = caller.account(&id, Verb::Accounts)?;
     let wanted = body(wanted)?;

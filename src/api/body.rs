@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+
+/// A body that should be JSON; what else it is, the handler says once it is known who asks.
+pub type Sent = Result<Json<Value>, JsonRejection>;
 
 /// Octets of a body: a zone of 3,500 records and more to import.
 const MOST: usize = 8 << 20;

@@ -1,12 +1,12 @@
 //! `custom_hostnames/fallback_origin` and `hold`: what a zone's custom hostnames lead to, and whom it keeps out.
 
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::{Value, json};
 
+use super::body::Sent;
 use super::envelope::Answer;
 use super::error::ApiError;
 use super::hostnames::{active, error};
@@ -47,7 +47,7 @@ async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path(zone): Path<String>,
-    wanted: Result<Json<Value>, JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let zone = caller.zone(&zone, Verb::Grants)?;
     let apex = active(&zone)?;
@@ -118,7 +118,7 @@ async fn change(
     State(api): State<Api>,
     caller: Caller,
     Path(zone): Path<String>,
-    wanted: Result<Json<Value>, JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let Json(body) = wanted.map_err(|e| ApiError::body(e.body_text()))?;
     let include_subdomains = match &body["include_subdomains"] {

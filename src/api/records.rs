@@ -2,7 +2,8 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -137,62 +138,50 @@ fn record_id(text: &str) -> Result<Uuid, ApiError> {
     id_from_hex(text).ok_or_else(|| refused(vec![records::Problem::unknown_record()]))
 }
 
-async fn create(
+/// A request that may write.
+struct Call {
+    api: Api,
     caller: Caller,
-    State(api): State<Api>,
-    Path(zone): Path<String>,
     params: Params,
-    body: Bytes,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    let input = input(&body)?;
-    write(&api, &caller, &zone, Write::Create(input), &params).await
 }
 
-async fn replace(
-    caller: Caller,
-    State(api): State<Api>,
-    Path((zone, id)): Path<(String, String)>,
-    params: Params,
-    body: Bytes,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    let change = Write::Replace(record_id(&id)?, input(&body)?);
-    write(&api, &caller, &zone, change, &params).await
+impl FromRequestParts<Api> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Call, ApiError> {
+        let caller = Caller::from_request_parts(parts, api).await?;
+        let params = Params::from_request_parts(parts, api).await?;
+        Ok(Call { api: api.clone(), caller, params })
+    }
 }
 
-async fn patch(
-    caller: Caller,
-    State(api): State<Api>,
-    Path((zone, id)): Path<(String, String)>,
-    params: Params,
-    body: Bytes,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    let change = Write::Patch(record_id(&id)?, input(&body)?);
-    write(&api, &caller, &zone, change, &params).await
+impl Call {
+    /// Carries out a write to records of the zone of that id. What is wrong with it is told only to who may write.
+    async fn write(&self, zone: &str, make: impl FnOnce() -> Result<Write, ApiError>) -> Answer {
+        let zone = self.caller.zone(zone, Verb::Records)?;
+        write(&self.api, &self.caller, &zone, make()?, &self.params).await
+    }
 }
 
-async fn delete(
-    caller: Caller,
-    State(api): State<Api>,
-    Path((zone, id)): Path<(String, String)>,
-    params: Params,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    write(&api, &caller, &zone, Write::Delete(record_id(&id)?), &params).await
+async fn create(call: Call, Path(zone): Path<String>, body: Bytes) -> Answer {
+    call.write(&zone, || Ok(Write::Create(input(&body)?))).await
 }
 
-async fn batch(
-    caller: Caller,
-    State(api): State<Api>,
-    Path(zone): Path<String>,
-    params: Params,
-    body: Bytes,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    let batch = Batch::from_json(&object_of(&body)?).map_err(|problem| refused(vec![problem]))?;
-    write(&api, &caller, &zone, Write::Batch(batch), &params).await
+async fn replace(call: Call, Path((zone, id)): Path<(String, String)>, body: Bytes) -> Answer {
+    call.write(&zone, || Ok(Write::Replace(record_id(&id)?, input(&body)?))).await
+}
+
+async fn patch(call: Call, Path((zone, id)): Path<(String, String)>, body: Bytes) -> Answer {
+    call.write(&zone, || Ok(Write::Patch(record_id(&id)?, input(&body)?))).await
+}
+
+async fn delete(call: Call, Path((zone, id)): Path<(String, String)>) -> Answer {
+    call.write(&zone, || Ok(Write::Delete(record_id(&id)?))).await
+}
+
+async fn batch(call: Call, Path(zone): Path<String>, body: Bytes) -> Answer {
+    let read = || Batch::from_json(&object_of(&body)?).map_err(|problem| refused(vec![problem]));
+    call.write(&zone, || Ok(Write::Batch(read()?))).await
 }
 
 async fn write(api: &Api, caller: &Caller, zone: &Zone, write: Write, params: &Params) -> Answer {
@@ -241,13 +230,12 @@ async fn export_text(
 }
 
 async fn import_text(
-    caller: Caller,
-    State(api): State<Api>,
+    call: Call,
     Path(zone): Path<String>,
-    params: Params,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    let Call { api, caller, params } = &call;
     let zone = caller.zone(&zone, Verb::Records)?;
     let start = Now::read();
     let form = Form::read(&headers, body).map_err(ApiError::body)?;
@@ -259,10 +247,10 @@ async fn import_text(
         );
         return Err(refused(vec![problem]));
     }
-    let (apex, key) = (Shown::of(&api, &zone)?.apex, api.published.load().key);
+    let (apex, key) = (Shown::of(api, &zone)?.apex, api.published.load().key);
     let parsed = tokio::task::spawn_blocking(move || import::read(&apex, &text, &key));
     let parsed = parsed.await.map_err(|_| ApiError::internal())?.map_err(refused)?;
-    let mut reply = write(&api, &caller, &zone, Write::Import(parsed.lines), &params).await?;
+    let mut reply = write(api, caller, &zone, Write::Import(parsed.lines), params).await?;
     reply.messages.splice(0..0, problems(parsed.messages));
     let end = Now::read();
     let seconds = end.at.saturating_duration_since(start.at).as_secs_f64();
@@ -301,18 +289,24 @@ async fn settings_object(
     Ok(stored.unwrap_or_default().object(&shown.apex, from_config))
 }
 
-async fn patch_settings(
-    caller: Caller,
-    State(api): State<Api>,
-    Path(zone): Path<String>,
-    params: Params,
-    body: Bytes,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    let patch = object_of(&body)?;
-    let written = carry_out(&api, &caller, &zone, Write::Settings(patch), &params).await?;
-    let object = settings_object(&api, &zone, Some(written.settings)).await?;
-    Ok(Reply::of(object).with_messages(problems(written.messages)))
+impl Call {
+    /// Changes settings; gives the object of all of them, and what is to be said.
+    async fn set(
+        &self,
+        zone: &str,
+        make: impl FnOnce() -> Result<Map<String, Value>, ApiError>,
+    ) -> Result<(Value, Vec<Problem>), ApiError> {
+        let Call { api, caller, params } = self;
+        let zone = caller.zone(zone, Verb::Records)?;
+        let written = carry_out(api, caller, &zone, Write::Settings(make()?), params).await?;
+        let object = settings_object(api, &zone, Some(written.settings)).await?;
+        Ok((object, problems(written.messages)))
+    }
+}
+
+async fn patch_settings(call: Call, Path(zone): Path<String>, body: Bytes) -> Answer {
+    let (settings, messages) = call.set(&zone, || object_of(&body)).await?;
+    Ok(Reply::of(settings).with_messages(messages))
 }
 
 /// The older name of one of the settings.
@@ -328,24 +322,17 @@ fn flattening_object(settings: &Value) -> Value {
     json!({ "id": "cname_flattening", "value": value, "editable": true, "modified_on": null })
 }
 
-async fn patch_flattening(
-    caller: Caller,
-    State(api): State<Api>,
-    Path(zone): Path<String>,
-    params: Params,
-    body: Bytes,
-) -> Answer {
-    let zone = caller.zone(&zone, Verb::Records)?;
-    let all = match object_of(&body)?.get("value").and_then(Value::as_str) {
-        Some("flatten_all") => true,
-        Some("flatten_at_root") => false,
-        _ => return Err(ApiError::body("value must be flatten_at_root or flatten_all")),
+async fn patch_flattening(call: Call, Path(zone): Path<String>, body: Bytes) -> Answer {
+    let read = || {
+        let all = match object_of(&body)?.get("value").and_then(Value::as_str) {
+            Some("flatten_all") => true,
+            Some("flatten_at_root") => false,
+            _ => return Err(ApiError::body("value must be flatten_at_root or flatten_all")),
+        };
+        Ok(Map::from_iter([("flatten_all_cnames".to_owned(), json!(all))]))
     };
-    let mut patch = Map::new();
-    patch.insert("flatten_all_cnames".to_owned(), json!(all));
-    let written = carry_out(&api, &caller, &zone, Write::Settings(patch), &params).await?;
-    let settings = settings_object(&api, &zone, Some(written.settings)).await?;
-    Ok(Reply::of(flattening_object(&settings)).with_messages(problems(written.messages)))
+    let (settings, messages) = call.set(&zone, read).await?;
+    Ok(Reply::of(flattening_object(&settings)).with_messages(messages))
 }
 
 /// There are none; octoDNS asks.

@@ -1,12 +1,14 @@
 //! `user/tokens` and `accounts/{id}/tokens`: whether a token is good, and tokens that mint narrower ones.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use serde_json::{Value, json};
 
+use super::body::Sent;
 use super::envelope::{Answer, Reply};
 use super::error::{ApiError, Problem};
 use super::page::Params;
@@ -120,7 +122,7 @@ fn one(
     caller: &Caller,
     id: &str,
     of: Option<AccountId>,
-) -> Result<std::sync::Arc<Token>, ApiError> {
+) -> Result<Arc<Token>, ApiError> {
     caller.may(Verb::Tokens)?;
     let unknown = || ApiError::unknown("token");
     let id: Uuid = id.parse().map_err(|_| unknown())?;
@@ -128,6 +130,12 @@ fn one(
     let token = rows.tokens().find(|token| token.id == id).filter(|token| sees(caller, token));
     let token = token.filter(|token| of.is_none_or(|of| token.account == Some(of)));
     token.cloned().ok_or_else(unknown)
+}
+
+/// The same, of one account.
+fn one_of(api: &Api, caller: &Caller, account: &str, id: &str) -> Result<Arc<Token>, ApiError> {
+    let account = caller.account(account, Verb::Tokens)?.id;
+    one(api, caller, id, Some(account))
 }
 
 async fn show(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Answer {
@@ -140,8 +148,7 @@ async fn show_of(
     caller: Caller,
     Path((account, id)): Path<(String, String)>,
 ) -> Answer {
-    let account = caller.account(&account, Verb::Tokens)?.id;
-    let token = one(&api, &caller, &id, Some(account))?;
+    let token = one_of(&api, &caller, &account, &id)?;
     found(object(&api, &token, caller.now))
 }
 
@@ -164,8 +171,7 @@ async fn delete_of(
     caller: Caller,
     Path((account, id)): Path<(String, String)>,
 ) -> Answer {
-    let account = caller.account(&account, Verb::Tokens)?.id;
-    let token = one(&api, &caller, &id, Some(account))?;
+    let token = one_of(&api, &caller, &account, &id)?;
     remove(api, caller, &token).await
 }
 
@@ -180,11 +186,7 @@ async fn roll(State(api): State<Api>, caller: Caller, Path(id): Path<String>) ->
     found(json!(rolled.await?))
 }
 
-async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    wanted: Result<Json<Value>, JsonRejection>,
-) -> Answer {
+async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer {
     caller.may(Verb::Tokens)?;
     mint(api, caller, None, wanted).await
 }
@@ -193,18 +195,13 @@ async fn create_for(
     State(api): State<Api>,
     caller: Caller,
     Path(account): Path<String>,
-    wanted: Result<Json<Value>, JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let account = caller.account(&account, Verb::Tokens)?.id;
     mint(api, caller, Some(account), wanted).await
 }
 
-async fn mint(
-    api: Api,
-    caller: Caller,
-    account: Option<AccountId>,
-    wanted: Result<Json<Value>, JsonRejection>,
-) -> Answer {
+async fn mint(api: Api, caller: Caller, account: Option<AccountId>, wanted: Sent) -> Answer {
     let Json(body) = wanted.map_err(|e| ApiError::body(e.body_text()))?;
     let name = body["name"].as_str().filter(|name| !name.is_empty() && name.len() <= 120);
     let name = name.ok_or_else(|| ApiError::body("name has 1 to 120 characters"))?;

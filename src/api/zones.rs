@@ -1,12 +1,12 @@
 //! `zones`: listed out of the directory, made and deleted by jobs; what is not proved is pending.
 
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use serde_json::{Value, json};
 
+use super::body::Sent;
 use super::envelope::{Answer, Reply};
 use super::error::ApiError;
 use super::page::Params;
@@ -131,11 +131,7 @@ fn answer(api: &Api, zone: &Zone) -> Answer {
     found(object(api, &rows, zone))
 }
 
-async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    wanted: Result<Json<Value>, JsonRejection>,
-) -> Answer {
+async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer {
     let Json(wanted) = wanted.map_err(|e| ApiError::body(e.body_text()))?;
     let name = wanted["name"].as_str().ok_or_else(|| ApiError::body("name is missing"))?;
     let account = match (wanted["account"]["id"].as_str(), caller.token.account) {
@@ -183,7 +179,7 @@ async fn patch(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-    wanted: Result<Json<Value>, JsonRejection>,
+    wanted: Sent,
 ) -> Answer {
     let zone = caller.zone(&id, Verb::Zones)?;
     let Json(wanted) = wanted.map_err(|e| ApiError::body(e.body_text()))?;

@@ -1,10 +1,9 @@
 //! The operations of `/client/v4`, as their clients know them, and their objects.
 
 use super::schemas::{Schemas, object, text, words};
-use super::{GET, Operation, Shape};
+use super::{Operation, Shape, get};
 
-pub(super) const V4: &[Operation] = &[Operation::new(
-    GET,
+pub(super) const V4: &[Operation] = &[get(
     "/client/v4/user/tokens/verify",
     "user",
     "Whether the token is good",

@@ -13,13 +13,12 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use super::Api;
 
 pub fn routes() -> Router<Api> {
-    Router::new().route("/openapi.json", get(document))
+    Router::new().route("/openapi.json", axum::routing::get(document))
 }
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| make().to_string());
@@ -75,11 +74,25 @@ enum Shape {
     Plain(&'static str, &'static str, Option<u16>),
 }
 
-const GET: &str = "get";
-const POST: &str = "post";
-const PUT: &str = "put";
-const PATCH: &str = "patch";
-const DELETE: &str = "delete";
+/// A constructor for each method.
+macro_rules! methods {
+    ($($method:ident)*) => {
+        $(
+            const fn $method(
+                path: &'static str,
+                tag: &'static str,
+                summary: &'static str,
+                answer: Shape,
+            ) -> Operation {
+                let (query, body, open) = (&[], Body::None, false);
+                let method = stringify!($method);
+                Operation { method, path, tag, summary, query, body, answer, open }
+            }
+        )*
+    };
+}
+
+methods!(get post put patch delete);
 
 const PAGE: Parameter = Parameter("page", Kind::Number, "Which page, from 1 on.");
 const PER_PAGE: Parameter = Parameter("per_page", Kind::Number, "How many on a page.");
@@ -87,17 +100,6 @@ const DRY_RUN: Parameter =
     Parameter("dry_run", Kind::Flag, "Nothing is changed; the answer is the same.");
 
 impl Operation {
-    const fn new(
-        method: &'static str,
-        path: &'static str,
-        tag: &'static str,
-        summary: &'static str,
-        answer: Shape,
-    ) -> Operation {
-        let (query, body) = (&[], Body::None);
-        Operation { method, path, tag, summary, query, body, answer, open: false }
-    }
-
     const fn query(self, query: &'static [Parameter]) -> Operation {
         Operation { query, ..self }
     }

@@ -1,52 +1,46 @@
 //! The operations of `/api/v1`, and those without a token.
 
-use super::{Body, DRY_RUN, GET, Kind, Operation, PAGE, PER_PAGE, POST, Parameter, Shape};
+use super::{Body, DRY_RUN, Kind, Operation, PAGE, PER_PAGE, Parameter, Shape, get, post};
 
 const ACCOUNT: Parameter = Parameter("account_id", Kind::Id, "Of which account; for operators.");
 const ZONE: Parameter = Parameter("zone_id", Kind::Id, "Of which zone.");
 
 pub(super) const OWN: &[Operation] = &[
-    Operation::new(
-        GET,
+    get(
         "/healthz",
         "health",
         "Whether the process lives",
         Shape::Plain("text/plain; charset=utf-8", "Text", None),
     )
     .open(),
-    Operation::new(
-        GET,
+    get(
         "/readyz",
         "health",
         "Whether questions are answered",
         Shape::Plain("application/json", "Ready", Some(503)),
     )
     .open(),
-    Operation::new(
-        GET,
+    get(
         "/metrics",
         "health",
         "Figures for Prometheus",
         Shape::Plain("text/plain; version=0.0.4; charset=utf-8", "Text", None),
     )
     .open(),
-    Operation::new(
-        GET,
+    get(
         "/openapi.json",
         "health",
         "This document",
         Shape::Plain("application/json", "Document", None),
     )
     .open(),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/whoami",
         "own",
         "What the token is and what may be done with it",
         Shape::One(200, "Whoami"),
     ),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/explain",
         "own",
         "The decision trace of one question",
@@ -56,8 +50,7 @@ pub(super) const OWN: &[Operation] = &[
         Parameter("name", Kind::Text, "The name asked for; in a zone of one's own."),
         Parameter("type", Kind::Text, "The type asked for; A without it."),
     ]),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/violations",
         "own",
         "Denied edges that were asked for, newest first",
@@ -74,16 +67,14 @@ pub(super) const OWN: &[Operation] = &[
         PAGE,
         PER_PAGE,
     ]),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/requests",
         "own",
         "Stored names that lead into one's zones and are not let in",
         Shape::Page("Request"),
     )
     .query(&[ACCOUNT, ZONE, PAGE, PER_PAGE]),
-    Operation::new(
-        POST,
+    post(
         "/api/v1/requests",
         "own",
         "Makes a custom hostname of a request, pending until it is proved",
@@ -91,8 +82,7 @@ pub(super) const OWN: &[Operation] = &[
     )
     .query(&[DRY_RUN])
     .body(Body::Json("WantedHostname")),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/audit",
         "own",
         "What was done and by whom, newest first",
@@ -104,54 +94,42 @@ pub(super) const OWN: &[Operation] = &[
         Parameter("before", Kind::Number, "Only entries with a lower id."),
         PER_PAGE,
     ]),
-    Operation::new(
-        GET,
-        "/api/v1/held",
-        "own",
-        "Edits that remove so much that they wait",
-        Shape::Page("Held"),
-    )
-    .query(&[ACCOUNT, PAGE, PER_PAGE]),
-    Operation::new(
-        POST,
+    get("/api/v1/held", "own", "Edits that remove so much that they wait", Shape::Page("Held"))
+        .query(&[ACCOUNT, PAGE, PER_PAGE]),
+    post(
         "/api/v1/held/{zone_id}/accept",
         "own",
         "Lets in what is held for a zone",
         Shape::One(200, "Accepted"),
     )
     .query(&[DRY_RUN]),
-    Operation::new(
-        POST,
+    post(
         "/api/v1/reload",
         "own",
         "Reads the config and all zone files again",
         Shape::One(200, "Reloaded"),
     ),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/snapshots",
         "own",
         "The versions of a zone, newest first",
         Shape::Page("Snapshot"),
     )
     .query(&[ZONE, PAGE, PER_PAGE]),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/snapshots/{zone_id}/{serial}/diff",
         "own",
         "What a rollback to a version would change",
         Shape::One(200, "Diff"),
     ),
-    Operation::new(
-        POST,
+    post(
         "/api/v1/snapshots/{zone_id}/{serial}/rollback",
         "own",
         "Takes the records of a zone back to a version, by a write like others",
         Shape::One(200, "RolledBack"),
     )
     .query(&[DRY_RUN]),
-    Operation::new(
-        GET,
+    get(
         "/api/v1/zones/{zone_id}/policy_report",
         "own",
         "What all chains of a zone would meet",

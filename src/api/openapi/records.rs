@@ -6,8 +6,8 @@ use super::schemas::{
     Schemas, flag, list, maybe_text, number, object, or_null, some, text, time, words,
 };
 use super::{
-    Body, DELETE, DRY_RUN, GET, Kind, Operation, PAGE, PATCH, PER_PAGE, POST, PUT, Parameter,
-    Shape, reference,
+    Body, DRY_RUN, Kind, Operation, PAGE, PER_PAGE, Parameter, Shape, delete, get, patch, post,
+    put, reference,
 };
 
 const ORDERS: &[&str] = &["type", "name", "content", "ttl", "proxied"];
@@ -45,63 +45,58 @@ const RECORD: &str = "/client/v4/zones/{zone_id}/dns_records/{dns_record_id}";
 const SETTINGS: &str = "/client/v4/zones/{zone_id}/dns_settings";
 const FLATTENING: &str = "/client/v4/zones/{zone_id}/settings/cname_flattening";
 
-const fn one(
-    method: &'static str,
-    path: &'static str,
-    summary: &'static str,
-    schema: &'static str,
-) -> Operation {
-    Operation::new(method, path, "records", summary, Shape::One(200, schema))
+/// That answers with one object of a schema.
+const fn one(schema: &'static str) -> Shape {
+    Shape::One(200, schema)
 }
 
 pub(super) const V4: &[Operation] = &[
-    Operation::new(GET, RECORDS, "records", "The records of a zone", Shape::Page("Record"))
-        .query(FILTERS),
-    one(POST, RECORDS, "Makes a record", "Record").query(&[DRY_RUN]).body(Body::Json("NewRecord")),
-    one(
-        POST,
+    get(RECORDS, "records", "The records of a zone", Shape::Page("Record")).query(FILTERS),
+    post(RECORDS, "records", "Makes a record", one("Record"))
+        .query(&[DRY_RUN])
+        .body(Body::Json("NewRecord")),
+    post(
         "/client/v4/zones/{zone_id}/dns_records/batch",
+        "records",
         "Several changes, or none",
-        "Batched",
+        one("Batched"),
     )
     .query(&[DRY_RUN])
     .body(Body::Json("Batch")),
-    Operation::new(
-        GET,
+    get(
         "/client/v4/zones/{zone_id}/dns_records/export",
         "records",
         "The zone as a master file",
         Shape::Plain("text/plain; charset=utf-8", "Text", None),
     ),
-    one(
-        POST,
+    post(
         "/client/v4/zones/{zone_id}/dns_records/import",
+        "records",
         "Adds the records of a master file",
-        "Imported",
+        one("Imported"),
     )
     .query(&[DRY_RUN])
     .body(Body::Form("File")),
-    one(GET, RECORD, "One record", "Record"),
-    one(PUT, RECORD, "Writes a record anew", "Record")
+    get(RECORD, "records", "One record", one("Record")),
+    put(RECORD, "records", "Writes a record anew", one("Record"))
         .query(&[DRY_RUN])
         .body(Body::Json("NewRecord")),
-    one(PATCH, RECORD, "Changes parts of a record", "Record")
+    patch(RECORD, "records", "Changes parts of a record", one("Record"))
         .query(&[DRY_RUN])
         .body(Body::Json("RecordPatch")),
-    one(DELETE, RECORD, "Deletes a record", "Deleted").query(&[DRY_RUN]),
-    one(GET, SETTINGS, "The DNS settings of a zone", "DnsSettings"),
-    one(PATCH, SETTINGS, "Changes them", "DnsSettings")
+    delete(RECORD, "records", "Deletes a record", one("Deleted")).query(&[DRY_RUN]),
+    get(SETTINGS, "records", "The DNS settings of a zone", one("DnsSettings")),
+    patch(SETTINGS, "records", "Changes them", one("DnsSettings"))
         .query(&[DRY_RUN])
         .body(Body::Json("DnsSettingsPatch")),
-    Operation::new(
-        GET,
+    get(
         "/client/v4/zones/{zone_id}/pagerules",
         "records",
         "Page rules: there are none",
         Shape::List("Nothing"),
     ),
-    one(GET, FLATTENING, "The older name of `flatten_all_cnames`", "Flattening"),
-    one(PATCH, FLATTENING, "Changes it", "Flattening")
+    get(FLATTENING, "records", "The older name of `flatten_all_cnames`", one("Flattening")),
+    patch(FLATTENING, "records", "Changes it", one("Flattening"))
         .query(&[DRY_RUN])
         .body(Body::Json("FlatteningPatch")),
 ];

@@ -2,121 +2,62 @@
 
 use serde_json::{Value, json};
 
+use super::Body::Json;
+use super::Shape::{List, One, Page};
 use super::schemas::{
     Schemas, flag, list, maybe_text, number, object, or_null, some, text, time, words,
 };
-use super::{
-    Body, DELETE, GET, Kind, Operation, PAGE, PATCH, PER_PAGE, POST, PUT, Parameter, Shape,
-};
+use super::{Kind, Operation, PAGE, PER_PAGE, Parameter, delete, get, patch, post, put};
 
 const DIRECTION: Parameter =
     Parameter("direction", Kind::Words(&["asc", "desc"]), "From which end.");
 const NAME: Parameter = Parameter("name", Kind::Text, "Of this name.");
 
-const fn get(
-    path: &'static str,
-    tag: &'static str,
-    summary: &'static str,
-    answer: Shape,
-) -> Operation {
-    Operation::new(GET, path, tag, summary, answer)
-}
+const TOKENS: &str = "/client/v4/user/tokens";
+const TOKEN: &str = "/client/v4/user/tokens/{token}";
+const ACCOUNT_TOKENS: &str = "/client/v4/accounts/{account}/tokens";
+const ACCOUNT_TOKEN: &str = "/client/v4/accounts/{account}/tokens/{token}";
+const ACCOUNTS: &str = "/client/v4/accounts";
+const ACCOUNT: &str = "/client/v4/accounts/{account}";
+const ZONE_LIST: &str = "/client/v4/zones";
+const ZONE: &str = "/client/v4/zones/{zone}";
+const HOSTNAMES: &str = "/client/v4/zones/{zone}/custom_hostnames";
+const HOSTNAME: &str = "/client/v4/zones/{zone}/custom_hostnames/{id}";
+const ORIGIN: &str = "/client/v4/zones/{zone}/custom_hostnames/fallback_origin";
+const HOLD: &str = "/client/v4/zones/{zone}/hold";
 
 pub(super) const ZONES: &[Operation] = &[
     get(
         "/client/v4/user/tokens/permission_groups",
         "tokens",
         "What tokens can be for",
-        Shape::List("Group"),
+        List("Group"),
     ),
-    get("/client/v4/user/tokens", "tokens", "Tokens of the account", Shape::Page("Token"))
+    get(TOKENS, "tokens", "Tokens of the account", Page("Token"))
         .query(&[PAGE, PER_PAGE, DIRECTION]),
-    Operation::new(
-        POST,
-        "/client/v4/user/tokens",
-        "tokens",
-        "Make a narrower token",
-        Shape::One(200, "Token"),
-    )
-    .body(Body::Json("NewToken")),
-    get("/client/v4/user/tokens/{token}", "tokens", "One token", Shape::One(200, "Token")),
-    Operation::new(
-        DELETE,
-        "/client/v4/user/tokens/{token}",
-        "tokens",
-        "End a token",
-        Shape::One(200, "Id"),
-    ),
-    Operation::new(
-        PUT,
+    post(TOKENS, "tokens", "Make a narrower token", One(200, "Token")).body(Json("NewToken")),
+    get(TOKEN, "tokens", "One token", One(200, "Token")),
+    delete(TOKEN, "tokens", "End a token", One(200, "Id")),
+    put(
         "/client/v4/user/tokens/{token}/value",
         "tokens",
         "Give a token a new secret",
-        Shape::One(200, "Text"),
+        One(200, "Text"),
     ),
-    get(
-        "/client/v4/accounts/{account}/tokens",
-        "tokens",
-        "Tokens of an account",
-        Shape::Page("Token"),
-    )
-    .query(&[PAGE, PER_PAGE, DIRECTION]),
-    Operation::new(
-        POST,
-        "/client/v4/accounts/{account}/tokens",
-        "tokens",
-        "Make a narrower token of an account",
-        Shape::One(200, "Token"),
-    )
-    .body(Body::Json("NewToken")),
-    get(
-        "/client/v4/accounts/{account}/tokens/{token}",
-        "tokens",
-        "One token",
-        Shape::One(200, "Token"),
-    ),
-    Operation::new(
-        DELETE,
-        "/client/v4/accounts/{account}/tokens/{token}",
-        "tokens",
-        "End a token of an account",
-        Shape::One(200, "Id"),
-    ),
-    get("/client/v4/accounts", "accounts", "Accounts one may see", Shape::Page("Account"))
+    get(ACCOUNT_TOKENS, "tokens", "Tokens of an account", Page("Token"))
+        .query(&[PAGE, PER_PAGE, DIRECTION]),
+    post(ACCOUNT_TOKENS, "tokens", "Make a narrower token of an account", One(200, "Token"))
+        .body(Json("NewToken")),
+    get(ACCOUNT_TOKEN, "tokens", "One token", One(200, "Token")),
+    delete(ACCOUNT_TOKEN, "tokens", "End a token of an account", One(200, "Id")),
+    get(ACCOUNTS, "accounts", "Accounts one may see", Page("Account"))
         .query(&[NAME, PAGE, PER_PAGE, DIRECTION]),
-    Operation::new(
-        POST,
-        "/client/v4/accounts",
-        "accounts",
-        "Make an account",
-        Shape::One(201, "Account"),
-    )
-    .body(Body::Json("NewAccount")),
-    get("/client/v4/accounts/{account}", "accounts", "One account", Shape::One(200, "Account")),
-    Operation::new(
-        PUT,
-        "/client/v4/accounts/{account}",
-        "accounts",
-        "Rename it",
-        Shape::One(200, "Account"),
-    )
-    .body(Body::Json("NewAccount")),
-    Operation::new(
-        PATCH,
-        "/client/v4/accounts/{account}",
-        "accounts",
-        "Rename it",
-        Shape::One(200, "Account"),
-    )
-    .body(Body::Json("NewAccount")),
-    Operation::new(
-        DELETE,
-        "/client/v4/accounts/{account}",
-        "accounts",
-        "Delete it with its zones and tokens",
-        Shape::One(200, "Id"),
-    ),
-    get("/client/v4/zones", "zones", "Zones one may see", Shape::Page("Zone")).query(&[
+    post(ACCOUNTS, "accounts", "Make an account", One(201, "Account")).body(Json("NewAccount")),
+    get(ACCOUNT, "accounts", "One account", One(200, "Account")),
+    put(ACCOUNT, "accounts", "Rename it", One(200, "Account")).body(Json("NewAccount")),
+    patch(ACCOUNT, "accounts", "Rename it", One(200, "Account")).body(Json("NewAccount")),
+    delete(ACCOUNT, "accounts", "Delete it with its zones and tokens", One(200, "Id")),
+    get(ZONE_LIST, "zones", "Zones one may see", Page("Zone")).query(&[
         NAME,
         Parameter("account.id", Kind::Text, "Of this account."),
         Parameter("account.name", Kind::Text, "Of an account so called."),
@@ -132,32 +73,17 @@ pub(super) const ZONES: &[Operation] = &[
         PER_PAGE,
         DIRECTION,
     ]),
-    Operation::new(POST, "/client/v4/zones", "zones", "Claim a zone", Shape::One(200, "Zone"))
-        .body(Body::Json("NewZone")),
-    get("/client/v4/zones/{zone}", "zones", "One zone", Shape::One(200, "Zone")),
-    Operation::new(
-        PATCH,
-        "/client/v4/zones/{zone}",
-        "zones",
-        "Change one property",
-        Shape::One(200, "Zone"),
-    )
-    .body(Body::Json("ZoneChange")),
-    Operation::new(DELETE, "/client/v4/zones/{zone}", "zones", "Delete it", Shape::One(200, "Id")),
-    Operation::new(
-        PUT,
+    post(ZONE_LIST, "zones", "Claim a zone", One(200, "Zone")).body(Json("NewZone")),
+    get(ZONE, "zones", "One zone", One(200, "Zone")),
+    patch(ZONE, "zones", "Change one property", One(200, "Zone")).body(Json("ZoneChange")),
+    delete(ZONE, "zones", "Delete it", One(200, "Id")),
+    put(
         "/client/v4/zones/{zone}/activation_check",
         "zones",
         "Look for its proof now",
-        Shape::One(200, "Id"),
+        One(200, "Id"),
     ),
-    get(
-        "/client/v4/zones/{zone}/custom_hostnames",
-        "hostnames",
-        "Custom hostnames",
-        Shape::Page("Hostname"),
-    )
-    .query(&[
+    get(HOSTNAMES, "hostnames", "Custom hostnames", Page("Hostname")).query(&[
         Parameter("id", Kind::Text, "Of this id."),
         Parameter("hostname", Kind::Text, "Of this name."),
         Parameter("hostname.contain", Kind::Text, "With this in the name."),
@@ -166,92 +92,34 @@ pub(super) const ZONES: &[Operation] = &[
         PER_PAGE,
         DIRECTION,
     ]),
-    Operation::new(
-        POST,
-        "/client/v4/zones/{zone}/custom_hostnames",
-        "hostnames",
-        "Let a hostname in once that is proved",
-        Shape::One(201, "Hostname"),
-    )
-    .body(Body::Json("NewHostname")),
+    post(HOSTNAMES, "hostnames", "Let a hostname in once that is proved", One(201, "Hostname"))
+        .body(Json("NewHostname")),
     get(
         "/client/v4/zones/{zone}/custom_hostnames/quota",
         "hostnames",
         "How many there may be",
-        Shape::One(200, "Quota"),
+        One(200, "Quota"),
     ),
-    get(
-        "/client/v4/zones/{zone}/custom_hostnames/{id}",
-        "hostnames",
-        "One custom hostname",
-        Shape::One(200, "Hostname"),
-    ),
-    Operation::new(
-        PATCH,
-        "/client/v4/zones/{zone}/custom_hostnames/{id}",
-        "hostnames",
-        "Check it again from the beginning",
-        Shape::One(202, "Hostname"),
-    )
-    .body(Body::Json("Document")),
-    Operation::new(
-        DELETE,
-        "/client/v4/zones/{zone}/custom_hostnames/{id}",
-        "hostnames",
-        "Take it back",
-        Shape::One(200, "Id"),
-    ),
-    get(
-        "/client/v4/zones/{zone}/custom_hostnames/fallback_origin",
-        "hostnames",
-        "What custom hostnames lead to",
-        Shape::One(200, "Origin"),
-    ),
-    Operation::new(
-        PUT,
-        "/client/v4/zones/{zone}/custom_hostnames/fallback_origin",
-        "hostnames",
-        "Set what custom hostnames lead to",
-        Shape::One(200, "Origin"),
-    )
-    .body(Body::Json("NewOrigin")),
-    Operation::new(
-        DELETE,
-        "/client/v4/zones/{zone}/custom_hostnames/fallback_origin",
-        "hostnames",
-        "Take the fallback origin away",
-        Shape::One(200, "Origin"),
-    ),
-    get(
-        "/client/v4/zones/{zone}/hold",
-        "hold",
-        "Whether the zone is held",
-        Shape::One(200, "Hold"),
-    ),
-    Operation::new(
-        POST,
-        "/client/v4/zones/{zone}/hold",
-        "hold",
-        "Hold the zone",
-        Shape::One(200, "Hold"),
-    )
-    .query(&[Parameter("include_subdomains", Kind::Flag, "And the names below it.")]),
-    Operation::new(
-        PATCH,
-        "/client/v4/zones/{zone}/hold",
-        "hold",
-        "Change the hold",
-        Shape::One(200, "Hold"),
-    )
-    .body(Body::Json("HoldChange")),
-    Operation::new(
-        DELETE,
-        "/client/v4/zones/{zone}/hold",
-        "hold",
-        "Release it",
-        Shape::One(200, "Hold"),
-    )
-    .query(&[Parameter("hold_after", Kind::Text, "Until this time only.")]),
+    get(HOSTNAME, "hostnames", "One custom hostname", One(200, "Hostname")),
+    patch(HOSTNAME, "hostnames", "Check it again from the beginning", One(202, "Hostname"))
+        .body(Json("Document")),
+    delete(HOSTNAME, "hostnames", "Take it back", One(200, "Id")),
+    get(ORIGIN, "hostnames", "What custom hostnames lead to", One(200, "Origin")),
+    put(ORIGIN, "hostnames", "Set what custom hostnames lead to", One(200, "Origin"))
+        .body(Json("NewOrigin")),
+    delete(ORIGIN, "hostnames", "Take the fallback origin away", One(200, "Origin")),
+    get(HOLD, "hold", "Whether the zone is held", One(200, "Hold")),
+    post(HOLD, "hold", "Hold the zone", One(200, "Hold")).query(&[Parameter(
+        "include_subdomains",
+        Kind::Flag,
+        "And the names below it.",
+    )]),
+    patch(HOLD, "hold", "Change the hold", One(200, "Hold")).body(Json("HoldChange")),
+    delete(HOLD, "hold", "Release it", One(200, "Hold")).query(&[Parameter(
+        "hold_after",
+        Kind::Text,
+        "Until this time only.",
+    )]),
 ];
 
 fn named() -> Value {
