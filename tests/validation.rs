@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bailiwick::base::name::Name;
+use bailiwick::config::settings::TrustAnchor;
 use bailiwick::model::flattened::{FailureKind, Key, Outcome};
 use bailiwick::outside::resolve::{Found, Resolve, Resolver};
 use bailiwick::outside::upstream::Upstreams;
 use bailiwick::outside::validate::Validator;
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
-use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, RRSIG};
-use hickory_proto::dnssec::{DnssecSigner, SigningKey, TrustAnchors};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
+use hickory_proto::dnssec::{DigestType, DnssecSigner, PublicKey, SigningKey, TrustAnchors};
 use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::rdata::{A, CNAME};
 use hickory_proto::rr::{DNSClass, Name as ProtoName, RData, Record, RecordSet, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
 use time::OffsetDateTime;
 use tokio::net::UdpSocket;
 
@@ -94,20 +96,22 @@ impl Root {
     }
 }
 
+async fn serve(socket: UdpSocket, root: Root, fate: Fate) {
+    let mut octets = [0; 4096];
+    while let Ok((len, from)) = socket.recv_from(&mut octets).await {
+        let question = Message::from_vec(&octets[..len]).unwrap();
+        assert!(question.metadata.checking_disabled, "the upstream is not to judge for us");
+        let answer = root.answer(&question, fate).to_vec().unwrap();
+        let _ = socket.send_to(&answer, from).await;
+    }
+}
+
 async fn find(root: Root, fate: Fate) -> (Found, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let upstreams = Arc::new(Upstreams::new(&[address]));
     let validator = Validator::with_anchors(upstreams.clone(), root.anchors());
-    tokio::spawn(async move {
-        let mut octets = [0; 4096];
-        while let Ok((len, from)) = socket.recv_from(&mut octets).await {
-            let question = Message::from_vec(&octets[..len]).unwrap();
-            assert!(question.metadata.checking_disabled, "the upstream is not to judge for us");
-            let answer = root.answer(&question, fate).to_vec().unwrap();
-            let _ = socket.send_to(&answer, from).await;
-        }
-    });
+    tokio::spawn(serve(socket, root, fate));
     let resolver = Resolver::new(upstreams, Some(validator), Duration::from_secs(20));
     let key = Key { target: Name::from_text("t.example").unwrap(), rtype: 1 };
     (resolver.resolve(&key).await, address)
@@ -127,5 +131,49 @@ async fn what_was_changed_or_lost_its_signature_is_bogus() {
         let (found, _) = find(Root::new(), fate).await;
         assert_eq!(found.outcome, Outcome::Failed(FailureKind::Bogus));
         assert!(found.addresses.is_empty() && !found.validated);
+    }
+}
+
+/// As in `find`, with anchors out of a config.
+async fn find_with(root: Root, anchors: &[TrustAnchor]) -> Found {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let upstreams = Arc::new(Upstreams::new(&[socket.local_addr().unwrap()]));
+    let validator = Validator::new(upstreams.clone(), anchors);
+    tokio::spawn(serve(socket, root, Fate::Kept));
+    let resolver = Resolver::new(upstreams, Some(validator), Duration::from_secs(20));
+    let key = Key { target: Name::from_text("t.example").unwrap(), rtype: 1 };
+    resolver.resolve(&key).await
+}
+
+fn anchor(zone: &str, rtype: u16, data: &impl BinEncodable) -> TrustAnchor {
+    let zone = Name::from_text(zone).unwrap();
+    TrustAnchor { zone, rtype, rdata: data.to_bytes().unwrap().into() }
+}
+
+fn digest(key: &DNSKEY) -> DS {
+    let root = ProtoName::root();
+    let digest = key.to_digest(&root, DigestType::SHA256).unwrap().as_ref().to_vec();
+    let tag = key.calculate_key_tag().unwrap();
+    DS::new(tag, key.public_key().algorithm(), DigestType::SHA256, digest)
+}
+
+#[tokio::test]
+async fn keys_and_digests_of_a_config_anchor() {
+    let root = Root::new();
+    let anchors = [anchor(".", 48, &root.key)];
+    assert_eq!(find_with(root, &anchors).await.outcome, Outcome::Addresses);
+    // The key of a digest is asked for. That of a zone which nobody answers for keeps nobody waiting elsewhere.
+    let root = Root::new();
+    let anchors = ["corp.invalid", "."].map(|zone| anchor(zone, 43, &digest(&root.key)));
+    let found = find_with(root, &anchors).await;
+    assert_eq!((found.outcome, found.validated), (Outcome::Addresses, true));
+}
+
+#[tokio::test]
+async fn other_keys_than_the_anchored_ones_prove_nothing() {
+    let other = Root::new();
+    for anchors in [anchor(".", 48, &other.key), anchor(".", 43, &digest(&other.key))] {
+        let found = find_with(Root::new(), &[anchors]).await;
+        assert_eq!(found.outcome, Outcome::Failed(FailureKind::Bogus));
     }
 }

@@ -105,6 +105,8 @@ pub const TCP_IDLE_MAX: u16 = 3600;
 pub const OUTSIDE_ADDRESSES: usize = 64;
 /// Upstream resolvers a config may name: more add no safety.
 pub const UPSTREAMS_MAX: usize = 16;
+/// Trust anchors a file may hold: each zone with DS records is asked for its keys.
+pub const TRUST_ANCHORS_MAX: usize = 256;
 /// Milliseconds that `flatten.deadline_ms` may be: less is no time for any network, and with more
 /// resolvers have given up waiting.
 pub const DEADLINE_MS: std::ops::RangeInclusive<u32> = 10..=10_000;

@@ -30,6 +30,7 @@ impl Reader<'_> {
                 "mode" => put(&mut flatten.mode, self.walk.word(&item, &MODES)),
                 "upstream" => flatten.upstream = self.upstream(&item),
                 "validate" => put(&mut flatten.validate, self.walk.flag(&item)),
+                "trust_anchors" => flatten.trust_anchors = self.trust_anchors(&item),
                 "allow_special" => put(&mut flatten.allow_special, self.walk.flag(&item)),
                 "rotate" => put(&mut flatten.rotate, self.walk.flag(&item)),
                 _ => self.walk.unknown(&item, &keys::FLATTEN),
@@ -69,6 +70,15 @@ impl Reader<'_> {
             let (min, max) = (flatten.min_ttl, flatten.max_ttl);
             let message = format!("`flatten.min_ttl` ({min}) is above `flatten.max_ttl` ({max})");
             self.walk.error("bad-value", "flatten.min_ttl", span("min_ttl"), message);
+        }
+        if !flatten.trust_anchors.is_empty() && !flatten.validate {
+            let message = "nothing is validated: `flatten.validate` is false".to_owned();
+            self.walk.warning_at(
+                "no-effect",
+                "flatten.trust_anchors",
+                span("trust_anchors"),
+                message,
+            );
         }
         // Who asks itself learns nothing.
         for own in settings.server.listen.iter().filter(|own| flatten.upstream.contains(own)) {

@@ -68,6 +68,7 @@ pub const FLATTEN: Keys = Keys {
         "stale",
         "deadline_ms",
         "validate",
+        "trust_anchors",
         "allow_special",
         "rotate",
     ],

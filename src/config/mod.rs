@@ -1,5 +1,6 @@
 //! Floor 6: `config.toml` to [`settings::Settings`]; every problem is reported at once, with its place.
 
+mod anchors;
 mod api;
 mod dangling;
 pub mod file;

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::base::name::Name;
+use crate::base::rtype::RType;
 use crate::hostname::proof::Places;
 use crate::model::prefix::Prefix;
 use crate::model::settings::{CrossAccount, FlattenMode, OnViolation, Rules};
@@ -121,6 +122,15 @@ pub struct Hold {
     pub records: usize,
 }
 
+/// A key of a zone, or the digest of one, that is believed without further proof.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrustAnchor {
+    pub zone: Name,
+    /// DNSKEY or DS.
+    pub rtype: RType,
+    pub rdata: Box<[u8]>,
+}
+
 /// `[flatten]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flatten {
@@ -137,6 +147,8 @@ pub struct Flatten {
     pub deadline_ms: u32,
     /// Only answers that hold against DNSSEC.
     pub validate: bool,
+    /// Where validation begins; empty: the keys of the root that the program knows.
+    pub trust_anchors: Vec<TrustAnchor>,
     /// Special-purpose addresses may come from outside.
     pub allow_special: bool,
     /// The order of addresses changes from answer to answer.
@@ -303,6 +315,7 @@ impl Default for Flatten {
             stale: 86_400,
             deadline_ms: 1500,
             validate: false,
+            trust_anchors: Vec::new(),
             allow_special: false,
             rotate: false,
         }

@@ -59,7 +59,17 @@ impl Walk {
     }
 
     pub fn warning(&mut self, code: &'static str, item: &Item<'_>, message: String) {
-        self.report(&item.path, Finding::warning(code, place(item.span()), message));
+        self.warning_at(code, &item.path, item.span(), message);
+    }
+
+    pub fn warning_at(
+        &mut self,
+        code: &'static str,
+        path: &str,
+        span: Range<usize>,
+        message: String,
+    ) {
+        self.report(path, Finding::warning(code, place(span), message));
     }
 
     /// How many findings there were, those left out too.
@@ -78,11 +88,16 @@ impl Walk {
     }
 
     fn report(&mut self, path: &str, finding: Finding) -> &mut Finding {
+        self.report_of(ConfigFinding::new(&self.source, path, finding))
+    }
+
+    /// Adds a finding about any text.
+    pub fn report_of(&mut self, finding: ConfigFinding) -> &mut Finding {
         if self.findings.len() == FINDINGS_MAX {
             self.left_out += 1;
             self.findings.pop();
         }
-        self.findings.push(ConfigFinding::new(&self.source, path, finding));
+        self.findings.push(finding);
         &mut self.findings.last_mut().expect("a finding was pushed").finding
     }
 

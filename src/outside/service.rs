@@ -24,7 +24,7 @@ use super::validate::Validator;
 use crate::base::id::AccountId;
 use crate::base::limits::{ASKS, LOOKUP_MS};
 use crate::base::time::UnixTime;
-use crate::config::settings::Flatten;
+use crate::config::settings::{Flatten, TrustAnchor};
 use crate::model::flattened::{Entry, FailureKind, Key, News, Update, Waiter};
 
 /// What was learnt is published together with what else comes in this time: a snapshot for each would be many.
@@ -128,7 +128,7 @@ trait Make: Send + 'static {
 
 struct Maker {
     upstreams: Arc<ArcSwap<Upstreams>>,
-    made_of: Option<(Vec<SocketAddr>, bool, u32)>,
+    made_of: Option<(Vec<SocketAddr>, bool, Vec<TrustAnchor>, u32)>,
 }
 
 impl Make for Maker {
@@ -136,12 +136,14 @@ impl Make for Maker {
 
     fn make(&mut self, settings: &Flatten) -> Option<Arc<Resolver>> {
         let addresses = upstreams_of(settings);
-        let wanted = (addresses, settings.validate, settings.deadline_ms);
+        let anchors = settings.trust_anchors.clone();
+        let wanted = (addresses, settings.validate, anchors, settings.deadline_ms);
         if self.made_of.as_ref() == Some(&wanted) {
             return None;
         }
         let shown: Vec<String> = wanted.0.iter().map(SocketAddr::to_string).collect();
-        info!(event = "upstreams", upstreams = %shown.join(" "), validate = wanted.1, "resolvers");
+        info!(event = "upstreams", upstreams = %shown.join(" "), validate = wanted.1,
+            trust_anchors = wanted.2.len(), "resolvers");
         let upstreams = Arc::new(Upstreams::new(&wanted.0));
         self.upstreams.store(upstreams.clone());
         self.made_of = Some(wanted);
@@ -170,7 +172,8 @@ pub fn upstreams_of(settings: &Flatten) -> Vec<SocketAddr> {
 
 /// A resolver as `settings` have it: also for look-ups beside the service (`check`, `explain`).
 pub fn resolver(settings: &Flatten, upstreams: Arc<Upstreams>) -> Resolver {
-    let validator = settings.validate.then(|| Validator::new(upstreams.clone()));
+    let validator =
+        settings.validate.then(|| Validator::new(upstreams.clone(), &settings.trust_anchors));
     let limit = u64::from(settings.deadline_ms).max(LOOKUP_MS);
     Resolver::new(upstreams, validator, Duration::from_millis(limit))
 }

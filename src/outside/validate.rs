@@ -10,27 +10,42 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, Stream, StreamExt};
 use hickory_net::dnssec::DnssecDnsHandle;
 use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_net::xfer::DnsHandle;
 use hickory_net::{DnsError, NetError};
-use hickory_proto::dnssec::{Proof, TrustAnchors};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
+use hickory_proto::dnssec::{Algorithm, DigestType, Proof, PublicKeyBuf, TrustAnchors};
 use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode};
-use hickory_proto::rr::{Name as ProtoName, RecordType};
+use hickory_proto::rr::{Name as ProtoName, RData, RecordType};
+use tokio::sync::OnceCell;
 use tokio::time::timeout_at;
 
 use super::chain::from_proto;
 use super::exchange::Ask;
 use super::upstream::{Answer, Failed, Upstreams};
 use crate::base::name;
-use crate::base::rtype::RType;
+use crate::base::rtype::{self, RType};
+use crate::config::settings::TrustAnchor;
 use crate::model::flattened::FailureKind;
 
 /// Validates against trust anchors. What it has checked once it remembers for its TTL.
 #[derive(Clone)]
 pub struct Validator {
-    checked: DnssecDnsHandle<Handle>,
+    handle: Handle,
+    keys: TrustAnchors,
+    /// Anchors that are digests: their keys have to be asked for first.
+    digests: Arc<[Digests]>,
+    /// With all keys, once they are there.
+    checked: Arc<OnceCell<DnssecDnsHandle<Handle>>>,
+}
+
+/// The DS records of a zone.
+struct Digests {
+    zone: ProtoName,
+    ds: Vec<DS>,
 }
 
 /// How the validator asks.
@@ -51,15 +66,82 @@ tokio::task_local! {
 }
 
 impl Validator {
-    /// With the keys of the root that hickory-proto knows.
-    pub fn new(upstreams: Arc<Upstreams>) -> Validator {
-        Validator::with_anchors(upstreams, TrustAnchors::default())
+    /// With these anchors; with none, the keys of the root that hickory-proto knows.
+    pub fn new(upstreams: Arc<Upstreams>, anchors: &[TrustAnchor]) -> Validator {
+        if anchors.is_empty() {
+            return Validator::with_anchors(upstreams, TrustAnchors::default());
+        }
+        let mut keys = TrustAnchors::empty();
+        let mut digests: Vec<Digests> = Vec::new();
+        for anchor in anchors {
+            let zone = to_proto(anchor.zone.as_wire());
+            let Some((&[a, b, c, d], rest)) = anchor.rdata.split_first_chunk() else { continue };
+            if anchor.rtype == rtype::DNSKEY {
+                // Flags and protocol were checked when the config was read.
+                let key = PublicKeyBuf::new(rest.to_vec(), Algorithm::from_u8(d));
+                keys.insert_with_name(&key, zone.into());
+                continue;
+            }
+            let (tag, algorithm) = (u16::from_be_bytes([a, b]), Algorithm::from_u8(c));
+            let ds = DS::new(tag, algorithm, DigestType::from(d), rest.to_vec());
+            match digests.iter_mut().find(|known| known.zone == zone) {
+                Some(known) => known.ds.push(ds),
+                None => digests.push(Digests { zone, ds: vec![ds] }),
+            }
+        }
+        Validator { digests: digests.into(), ..Validator::with_anchors(upstreams, keys) }
     }
 
-    /// With other anchors: private roots, and tests.
-    pub fn with_anchors(upstreams: Arc<Upstreams>, anchors: TrustAnchors) -> Validator {
+    /// With keys alone.
+    pub fn with_anchors(upstreams: Arc<Upstreams>, keys: TrustAnchors) -> Validator {
         let handle = Handle { upstreams };
-        Validator { checked: DnssecDnsHandle::with_trust_anchor(handle, Arc::new(anchors)) }
+        Validator { handle, keys, digests: [].into(), checked: Arc::default() }
+    }
+
+    /// What checks an answer about `name`. The keys of a zone that only has digests are asked for until all are known;
+    /// as long as some are not, only what lies in their zones has to wait.
+    async fn checked(&self, name: &ProtoName) -> Result<DnssecDnsHandle<Handle>, Failed> {
+        if let Some(checked) = self.checked.get() {
+            return Ok(checked.clone());
+        }
+        let mut keys = self.keys.clone();
+        let found = join_all(self.digests.iter().map(|zone| self.keys_of(zone))).await;
+        let mut all = true;
+        for (digests, found) in self.digests.iter().zip(found) {
+            match found {
+                Ok(found) => found.iter().for_each(|key| {
+                    keys.insert_with_name(key.public_key(), (&digests.zone).into());
+                }),
+                Err(failed) if digests.zone.zone_of(name) => return Err(failed),
+                Err(_) => all = false,
+            }
+        }
+        let checked = DnssecDnsHandle::with_trust_anchor(self.handle.clone(), Arc::new(keys));
+        if all {
+            // Whoever came first found the same.
+            let _ = self.checked.set(checked.clone());
+        }
+        Ok(checked)
+    }
+
+    /// The keys of a zone that its digests are of.
+    async fn keys_of(&self, digests: &Digests) -> Result<Vec<DNSKEY>, Failed> {
+        let zone = from_proto(&digests.zone);
+        let name = zone.as_ref().map_or(&[0][..], |zone| zone.as_wire()).into();
+        let ask = Ask { name, rtype: rtype::DNSKEY, dnssec: true };
+        let until = CONTEXT.with(|c| c.borrow().until);
+        let answer = self.handle.upstreams.ask(&ask, until).await?;
+        let keys = answer.message.answers.iter().filter_map(|record| match &record.data {
+            RData::DNSSEC(DNSSECRData::DNSKEY(key)) if record.name == digests.zone => Some(key),
+            _ => None,
+        });
+        let anchored = |key: &&DNSKEY| {
+            digests.ds.iter().any(|ds| ds.covers(&digests.zone, key).unwrap_or(false))
+        };
+        let keys: Vec<DNSKEY> = keys.filter(anchored).cloned().collect();
+        // Somebody says that the zone has other keys: what lies in it cannot hold.
+        let none = Failed { kind: FailureKind::Bogus, upstream: Some(answer.upstream) };
+        if keys.is_empty() { Err(none) } else { Ok(keys) }
     }
 
     /// Asks, and judges every record: its `proof` says whether it holds. What is said not to be there is proved.
@@ -71,9 +153,13 @@ impl Validator {
 
     async fn ask_here(&self, name: &[u8], rtype: RType, begun: Instant) -> Result<Answer, Failed> {
         let until = CONTEXT.with(|c| c.borrow().until);
-        let query = Query::query(to_proto(name), RecordType::from(rtype));
-        let options = DnsRequestOptions::default();
-        let mut answers = self.checked.lookup(query, options);
+        let asked = to_proto(name);
+        let checked = match timeout_at(until.into(), self.checked(&asked)).await {
+            Ok(checked) => checked?,
+            Err(_) => return Err(Failed { kind: FailureKind::Timeout, upstream: None }),
+        };
+        let query = Query::query(asked, RecordType::from(rtype));
+        let mut answers = checked.lookup(query, DnsRequestOptions::default());
         let result = timeout_at(until.into(), answers.next()).await;
         let (upstream, failed) = CONTEXT.with(|c| {
             let context = c.borrow();

@@ -168,6 +168,7 @@ fn signed_root(dir: &Path) -> (String, String, TrustAnchors) {
     );
     fs::write(dir.join("root"), zone).expect("a zone");
     run("dnssec-signzone", &["-q", "-z", "-P", "-o", ".", "-f", "signed", "root"]);
+    fs::write(dir.join("key"), &key).expect("a key file");
     let signed = fs::read_to_string(dir.join("signed")).expect("a signed zone");
     let changed = signed.replace("45.0.113.7", "45.0.113.66");
     let (_, text) = key.split_once("DNSKEY ").expect("a key");
@@ -194,7 +195,7 @@ fn signed_answers_hold_changed_ones_do_not() {
     let (signed, changed, anchors) = signed_root(dir.path());
     let root = |text: &str| unbound(&[Known { apex: ".", text: text.to_owned() }], None);
     let (honest, lying) = (root(&signed), root(&changed));
-    // With the test's own root as the anchor; a config can name none, so this asks the look-ups and not the server.
+    // With the test's own root as the anchor, first the look-ups alone.
     let found = look_up(honest.address, anchors.clone(), "t.example");
     assert_eq!((found.outcome, found.validated), (Outcome::Addresses, true));
     assert_eq!((found.addresses.len(), found.hops.len()), (1, 1));
@@ -202,7 +203,25 @@ fn signed_answers_hold_changed_ones_do_not() {
     assert_eq!((none.outcome, none.validated), (Outcome::NxDomain, true));
     let found = look_up(lying.address, anchors, "t.example");
     assert_eq!(found.outcome, Outcome::Failed(FailureKind::Bogus));
-    // For the server, which knows the real root, all of this is forged.
+    // The server with this root, as a key or as the digest of one: both files as tools leave them.
+    for (i, anchors) in ["key", "dsset-."].into_iter().enumerate() {
+        let more = format!(
+            "validate = true\ntrust_anchors = \"{}\"\n",
+            dir.path().join(anchors).display()
+        );
+        let server = serve(free_port(), &[honest.address], &more);
+        let world = "%std%\nproved ALIAS t.example.\nnone ALIAS none.example.\n";
+        server.world.zone("three/three.test", world);
+        server.wait_for("proved.three.test", "A", |answer| !answer.answer.is_empty());
+        assert_eq!(line(&server.query("proved.three.test", "A")), "NOERROR 45.0.113.7", "{i}");
+        assert_eq!(line(&server.query("none.three.test", "A")), "NOERROR ede 0");
+        let server = serve(free_port(), &[lying.address], &more);
+        server.world.zone("three/three.test", world);
+        server.wait_for("proved.three.test", "A", |answer| {
+            answer.extended_errors().iter().any(|(code, _)| *code == 6)
+        });
+    }
+    // For a server with the real root, all of this is forged.
     let server = serve(free_port(), &[honest.address], "validate = true\n");
     let world = "%std%\nforged ALIAS t.example.\n";
     server.world.zone("three/three.test", world);
