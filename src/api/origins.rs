@@ -37,10 +37,9 @@ fn object(origin: &FallbackOrigin) -> Value {
 async fn show(State(api): State<Api>, caller: Caller, Path(zone): Path<String>) -> Answer {
     let zone = caller.zone(&zone, Verb::Read)?;
     let number = zone.id;
-    let control = api.read(move |store| store.load()).await?;
-    let origin = control.fallbacks.iter().find(|f| f.zone == number);
+    let origin = api.read(move |store| store.fallback(number)).await?;
     let none = || ApiError::new(StatusCode::NOT_FOUND, 1551, "The zone has no fallback origin.");
-    found(object(origin.ok_or_else(none)?))
+    found(object(&origin.ok_or_else(none)?))
 }
 
 async fn set(
@@ -89,9 +88,8 @@ fn shown(hold: Option<&Hold>, now: UnixTime) -> Value {
 async fn hold(State(api): State<Api>, caller: Caller, Path(zone): Path<String>) -> Answer {
     let zone = caller.zone(&zone, Verb::Read)?;
     let number = zone.id;
-    let control = api.read(move |store| store.load()).await?;
-    let hold = control.holds.iter().find(|hold| hold.owner.zone == number);
-    found(shown(hold, caller.now))
+    let hold = api.read(move |store| store.hold(number)).await?;
+    found(shown(hold.as_ref(), caller.now))
 }
 
 /// Does something to the hold of an active zone.

@@ -24,6 +24,16 @@ pub struct Query {
     pub per_page: usize,
 }
 
+/// See [`Query::plain`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plain {
+    /// Only records of this type.
+    pub rtype: Option<RType>,
+    /// By name, type and id; otherwise by the text of the type, name and id.
+    pub by_name: bool,
+    pub descending: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Order {
     Type,
@@ -166,9 +176,29 @@ impl Query {
         }
     }
 
+    /// What is asked, if that is no more than an order and a type: a store may have it in that order.
+    pub fn plain(&self) -> Option<Plain> {
+        let rtype = match &self.conditions[..] {
+            [] => None,
+            [Condition::Type(rtype)] => Some(*rtype),
+            _ => return None,
+        };
+        let by_name = match self.order {
+            Order::Name => true,
+            Order::Type | Order::Proxied => false,
+            Order::Content | Order::Ttl => return None,
+        };
+        self.tags.is_empty().then_some(Plain { rtype, by_name, descending: self.descending })
+    }
+
     /// The page of the records that are wanted, in order, and how many are wanted in all.
     pub fn page(&self, mut records: Vec<Record>) -> (Vec<Record>, usize) {
         records.retain(|record| self.matches(record));
+        self.cut(records)
+    }
+
+    /// The page of records that are all wanted, and how many they are.
+    pub fn cut(&self, mut records: Vec<Record>) -> (Vec<Record>, usize) {
         let total = records.len();
         let from = (self.page - 1).saturating_mul(self.per_page);
         if from >= total {
@@ -197,7 +227,7 @@ impl Query {
                 records.sort_by_cached_key(|r| (type_text(r), r.name.to_string(), r.id));
             }
             Order::Name => {
-                records.sort_by_cached_key(|r| (r.name.to_string(), type_text(r), r.id));
+                records.sort_by_cached_key(|r| (r.name.to_string(), r.rtype, r.id));
             }
             Order::Content => records.sort_by_cached_key(|r| (content::of(r), r.id)),
             Order::Ttl => records.sort_by(|a, b| a.ttl.cmp(&b.ttl).then_with(|| rest(a, b))),

@@ -1,9 +1,36 @@
 //! What a commit changes about [`Control`], for whoever keeps one in memory.
 
 use super::Control;
-use super::change::Change;
+use super::change::{Account, Change, Token, Zone};
+use crate::base::id::{AccountId, ZoneId};
+use crate::base::uuid::Uuid;
+use crate::hostname::fallback::FallbackOrigin;
+use crate::hostname::hold::Hold;
 
 impl Control {
+    /// All lists are in the order of their ids.
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        get(&self.accounts, &id, |a| a.id)
+    }
+
+    pub fn zone(&self, id: ZoneId) -> Option<&Zone> {
+        get(&self.zones, &id, |z| z.id)
+    }
+
+    /// The fallback origin of a zone.
+    pub fn fallback(&self, zone: ZoneId) -> Option<&FallbackOrigin> {
+        get(&self.fallbacks, &zone, |f| f.zone)
+    }
+
+    /// The hold of a zone.
+    pub fn hold(&self, zone: ZoneId) -> Option<&Hold> {
+        get(&self.holds, &zone, |h| h.owner.zone)
+    }
+
+    pub fn token(&self, id: Uuid) -> Option<&Token> {
+        get(&self.tokens, &id, |t| t.id)
+    }
+
     /// Makes changes that were committed, in their order: what follows is what [`super::Store::load`] would say, but
     /// for the generation. It costs what changed and not what there is.
     pub fn apply(&mut self, changes: &[Change]) {
@@ -51,6 +78,10 @@ impl Control {
             | Change::Audit(_) => {}
         }
     }
+}
+
+fn get<'t, T, K: Ord>(list: &'t [T], wanted: &K, key: impl Fn(&T) -> K) -> Option<&'t T> {
+    list.binary_search_by_key(wanted, key).ok().map(|at| &list[at])
 }
 
 /// Puts `new` into a list in the order of its keys.

@@ -1,10 +1,12 @@
 //! One page of a zone's custom hostnames, filtered, with the count of all that match.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, ToSql, params_from_iter};
 
+use super::counts::{self, Cut};
 use super::rows::{self, Column};
 use crate::base::id::ZoneId;
-use crate::hostname::object::{CustomHostname, Status};
+use crate::base::name::Name;
+use crate::hostname::object::{CustomHostname, Hostname, Status};
 
 /// Which custom hostnames of a zone are wanted. Texts are in lower case.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -36,11 +38,49 @@ impl Wanted {
     }
 }
 
-const WHERE: &str = "WHERE zone = :zone AND (:exact IS NULL OR hostname = :exact) \
-    AND (:contains IS NULL OR instr(hostname, :contains) > 0) \
-    AND (:starts IS NULL OR substr(hostname, 1, length(:starts)) = :starts) \
-    AND (:status IS NULL OR status = :status) \
-    AND (:wildcard IS NULL OR (substr(hostname, 1, 2) = '*.') = :wildcard)";
+impl Wanted {
+    /// Nothing is asked of a hostname but its status.
+    fn is_plain(&self) -> bool {
+        let texts = [&self.exact, &self.contains, &self.starts_with];
+        texts.iter().all(|text| text.is_none()) && self.wildcard.is_none()
+    }
+}
+
+/// What is asked of a row, as SQL with its values: only what is asked, so that indexes fit.
+fn conditions(zone: ZoneId, wanted: &Wanted) -> (String, Vec<Box<dyn ToSql>>) {
+    let Wanted { exact, contains, starts_with, status, wildcard, .. } = wanted;
+    let mut sql = "WHERE zone = ?".to_owned();
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(Column(zone))];
+    let mut and = |what: &str, value: Box<dyn ToSql>| {
+        sql.push_str(what);
+        values.push(value);
+    };
+    if let Some(exact) = exact {
+        // What is no name is nobody's.
+        let name = Name::from_text(exact).map(|name| rows::downward(&Hostname::of(&name)));
+        and(" AND downward = ?", Box::new(name.unwrap_or_default()));
+        and(" AND hostname = ?", Box::new(exact.clone()));
+    }
+    if let Some(text) = contains {
+        and(" AND instr(hostname, ?) > 0", Box::new(text.clone()));
+    }
+    if let Some(text) = starts_with {
+        and(" AND substr(hostname, 1, ?)", Box::new(text.chars().count() as i64));
+        and(" = ?", Box::new(text.clone()));
+    }
+    if let Some(status) = status {
+        // An index has those that are not active; it is found by these words.
+        let which = match status {
+            Status::Active => " AND status = ?",
+            _ => " AND status <> 'active' AND status = ?",
+        };
+        and(which, Box::new(status.word()));
+    }
+    if let Some(wildcard) = wildcard {
+        and(" AND (substr(hostname, 1, 2) = '*.') = ?", Box::new(*wildcard));
+    }
+    (sql, values)
+}
 
 /// The page, and how many match in all.
 pub fn page(
@@ -48,29 +88,36 @@ pub fn page(
     zone: ZoneId,
     wanted: &Wanted,
 ) -> rusqlite::Result<(Vec<CustomHostname>, usize)> {
-    let Wanted { exact, contains, starts_with, status, wildcard, .. } = wanted;
-    let status = status.map(Status::word);
-    let count = format!("SELECT count(*) FROM hostnames {WHERE}");
-    let count: i64 = connection.prepare_cached(&count)?.query_row(
-        named_params! {
-            ":zone": Column(zone), ":exact": exact, ":contains": contains, ":starts": starts_with,
-            ":status": status, ":wildcard": wildcard,
-        },
-        |row| row.get(0),
-    )?;
-    let order = if wanted.descending { "DESC" } else { "ASC" };
-    let sql =
-        format!("SELECT * FROM hostnames {WHERE} ORDER BY seq {order} LIMIT :most OFFSET :skip");
-    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let (which, mut values) = conditions(zone, wanted);
+    let count = match wanted.is_plain() {
+        true => counts::of_hostnames(connection, zone, wanted.status)?,
+        false => {
+            let sql = format!("SELECT count(*) FROM hostnames {which}");
+            let given = params_from_iter(values.iter());
+            connection
+                .prepare_cached(&sql)?
+                .query_row(given, |row| row.get(0).map(counts::number))?
+        }
+    };
+    let cut = Cut::of(wanted.skip, wanted.most, count);
+    if cut.most == 0 {
+        return Ok((Vec::new(), count));
+    }
+    let order = if wanted.descending != cut.backward { "DESC" } else { "ASC" };
+    // An index has the zone's in this order; one of the names is asked only for a name.
+    let sql = format!(
+        "SELECT * FROM hostnames WHERE seq IN (SELECT seq FROM hostnames {which} \
+         ORDER BY seq {order} LIMIT ? OFFSET ?) ORDER BY seq {order}"
+    );
+    for number in [cut.most, cut.skip] {
+        values.push(Box::new(i64::try_from(number).unwrap_or(i64::MAX)));
+    }
     let mut select = connection.prepare_cached(&sql)?;
-    let found = select.query_map(
-        named_params! {
-            ":zone": Column(zone), ":exact": exact, ":contains": contains, ":starts": starts_with,
-            ":status": status, ":wildcard": wildcard,
-            ":most": number(wanted.most), ":skip": number(wanted.skip),
-        },
-        rows::hostname,
-    )?;
+    let found = select.query_map(params_from_iter(values.iter()), rows::hostname)?;
     let found: rusqlite::Result<Vec<CustomHostname>> = found.collect();
-    Ok((found?, usize::try_from(count).unwrap_or(0)))
+    let mut found = found?;
+    if cut.backward {
+        found.reverse();
+    }
+    Ok((found, count))
 }

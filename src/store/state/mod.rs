@@ -14,11 +14,13 @@ mod apply;
 pub mod backup;
 pub mod change;
 pub mod claims;
+mod counts;
 pub mod history;
 pub mod hostname_page;
 mod make;
 pub mod memory;
 pub mod readers;
+mod record_page;
 mod records;
 mod removal;
 mod rows;
@@ -42,6 +44,7 @@ use crate::hostname::grants::Row;
 use crate::hostname::hold::Hold;
 use crate::hostname::object::{CustomHostname, Hostname};
 use crate::policy::claims::Claim;
+use crate::records::filter::Query;
 use crate::records::{Content, Record};
 
 /// Everything but custom hostnames and the audit log: few enough for memory.
@@ -95,6 +98,16 @@ pub trait Store: Send {
     /// Visits what decides about grants, of every custom hostname that says something.
     fn grant_rows(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), Failure>;
 
+    /// The fallback origin of a zone.
+    fn fallback(&mut self, zone: ZoneId) -> Result<Option<FallbackOrigin>, Failure> {
+        Ok(self.load()?.fallback(zone).cloned())
+    }
+
+    /// The hold of a zone.
+    fn hold(&mut self, zone: ZoneId) -> Result<Option<Hold>, Failure> {
+        Ok(self.load()?.hold(zone).copied())
+    }
+
     fn hostname(&mut self, id: Uuid) -> Result<Option<CustomHostname>, Failure>;
 
     /// All zones' custom hostnames of exactly this name.
@@ -141,6 +154,15 @@ pub trait Store: Send {
 
     /// The records of a zone that lives here, or those of one of its names, in no order.
     fn records(&mut self, zone: ZoneId, name: Option<&Name>) -> Result<Vec<Record>, Failure>;
+
+    /// One page of these, filtered and in order, and how many match in all.
+    fn records_page(
+        &mut self,
+        zone: ZoneId,
+        query: &Query,
+    ) -> Result<(Vec<Record>, usize), Failure> {
+        Ok(query.page(self.records(zone, query.only_name().as_ref())?))
+    }
 
     fn record(&mut self, zone: ZoneId, id: Uuid) -> Result<Option<Record>, Failure>;
 

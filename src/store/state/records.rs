@@ -46,11 +46,17 @@ fn put_content(connection: &Connection, content: &Content) -> rusqlite::Result<u
 
 /// Puts a record; 0: its zone has no content.
 fn put_record(connection: &Connection, zone: ZoneId, record: &Record) -> rusqlite::Result<usize> {
-    let sql = "INSERT OR REPLACE INTO records (zone, id, name, type, rdata, content, spelt, ttl, \
+    let sql = "INSERT INTO records (zone, id, name, type, rdata, content, spelt, ttl, \
                flatten, comment, tags, created_at, modified_at, comment_at, tags_at) \
                SELECT :zone, :id, :name, :type, :rdata, :content, :spelt, :ttl, :flatten, \
                :comment, :tags, :created_at, :modified_at, :comment_at, :tags_at \
-               WHERE EXISTS (SELECT 1 FROM contents WHERE zone = :zone)";
+               WHERE EXISTS (SELECT 1 FROM contents WHERE zone = :zone) \
+               ON CONFLICT (zone, id) DO UPDATE SET name = excluded.name, type = excluded.type, \
+               rdata = excluded.rdata, content = excluded.content, spelt = excluded.spelt, \
+               ttl = excluded.ttl, flatten = excluded.flatten, comment = excluded.comment, \
+               tags = excluded.tags, created_at = excluded.created_at, \
+               modified_at = excluded.modified_at, comment_at = excluded.comment_at, \
+               tags_at = excluded.tags_at";
     let r = record;
     let content = crate::records::content::whole(r.rtype, &r.rdata, r.spelling.as_deref());
     connection.prepare_cached(sql)?.execute(named_params! {
@@ -98,20 +104,28 @@ pub fn records(
     zone: ZoneId,
     name: Option<&Name>,
 ) -> rusqlite::Result<Vec<Record>> {
-    let text = name.map(Name::to_string);
-    match text {
-        Some(text) => {
-            let sql = "SELECT * FROM records WHERE zone = ?1 AND name = ?2";
-            connection
-                .prepare_cached(sql)?
-                .query_map(params![Column(zone), text], record_of)?
-                .collect()
-        }
-        None => {
-            let sql = "SELECT * FROM records WHERE zone = ?1";
-            connection.prepare_cached(sql)?.query_map([Column(zone)], record_of)?.collect()
-        }
+    let mut all = Vec::new();
+    visit(connection, zone, name, |record| all.push(record))?;
+    Ok(all)
+}
+
+/// The same, one by one.
+pub fn visit(
+    connection: &Connection,
+    zone: ZoneId,
+    name: Option<&Name>,
+    mut each: impl FnMut(Record),
+) -> rusqlite::Result<()> {
+    let sql = match name {
+        Some(_) => "SELECT * FROM records WHERE zone = ?1 AND name = ?2",
+        None => "SELECT * FROM records WHERE zone = ?1 AND ?2 IS NULL",
+    };
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params![Column(zone), name.map(Name::to_string)])?;
+    while let Some(row) = rows.next()? {
+        each(record_of(row)?);
     }
+    Ok(())
 }
 
 pub fn record(connection: &Connection, zone: ZoneId, id: Uuid) -> rusqlite::Result<Option<Record>> {

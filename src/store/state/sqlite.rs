@@ -17,18 +17,21 @@ use super::claims::{self, Tombstone};
 use super::history::{self, Undo, Version};
 use super::hostname_page::{self, Wanted};
 use super::make;
-use super::records;
 use super::rows::{self, Column};
 use super::{
     AuditFilter, CommitError, Control, Due, Failure, KEPT, Since, Store, Trouble, Used, schema,
 };
+use super::{record_page, records};
 use crate::base::id::{Generation, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
+use crate::hostname::fallback::FallbackOrigin;
 use crate::hostname::grants::Row;
+use crate::hostname::hold::Hold;
 use crate::hostname::object::{CustomHostname, Hostname};
 use crate::policy::claims::Claim;
+use crate::records::filter::Query;
 use crate::records::{Content, Record};
 
 /// Kibibytes of pages that SQLite keeps in memory.
@@ -243,6 +246,15 @@ impl Store for Sqlite {
         read().map_err(|e| failure(&e))
     }
 
+    fn fallback(&mut self, zone: ZoneId) -> Result<Option<FallbackOrigin>, Failure> {
+        let sql = "SELECT * FROM fallbacks WHERE zone = ?1";
+        Ok(self.all(sql, [Column(zone)], rows::fallback)?.pop())
+    }
+
+    fn hold(&mut self, zone: ZoneId) -> Result<Option<Hold>, Failure> {
+        Ok(self.all("SELECT * FROM holds WHERE zone = ?1", [Column(zone)], rows::hold)?.pop())
+    }
+
     fn hostname(&mut self, id: Uuid) -> Result<Option<CustomHostname>, Failure> {
         let sql = "SELECT * FROM hostnames WHERE id = ?1";
         Ok(self.all(sql, [Column(id)], rows::hostname)?.pop())
@@ -299,11 +311,17 @@ impl Store for Sqlite {
 
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<(u64, AuditEntry)>, Failure> {
         let AuditFilter { account, hostname, before, most } = *filter;
-        let sql = "SELECT * FROM audit WHERE seq < ?1 AND (?2 IS NULL OR account = ?2) \
-                   AND (?3 IS NULL OR hostname = ?3) ORDER BY seq DESC LIMIT ?4";
+        // Said only where it is asked: an index then has what one account did, however much the others do.
+        let which = match (account, hostname) {
+            (_, Some(_)) => "hostname = ?3 AND (?2 IS NULL OR account = ?2)",
+            (Some(_), None) => "account = ?2 AND ?3 IS NULL",
+            (None, None) => "?2 IS NULL AND ?3 IS NULL",
+        };
+        let sql =
+            format!("SELECT * FROM audit WHERE seq < ?1 AND {which} ORDER BY seq DESC LIMIT ?4");
         let before = before.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
         let (account, hostname) = (account.map(Column), hostname.map(Column));
-        self.all(sql, params![before, account, hostname, most as i64], rows::audit)
+        self.all(&sql, params![before, account, hostname, most as i64], rows::audit)
     }
 
     fn hostnames_page(
@@ -332,6 +350,14 @@ impl Store for Sqlite {
 
     fn records(&mut self, zone: ZoneId, name: Option<&Name>) -> Result<Vec<Record>, Failure> {
         records::records(&self.connection, zone, name).map_err(|e| failure(&e))
+    }
+
+    fn records_page(
+        &mut self,
+        zone: ZoneId,
+        query: &Query,
+    ) -> Result<(Vec<Record>, usize), Failure> {
+        record_page::page(&self.connection, zone, query).map_err(|e| failure(&e))
     }
 
     fn record(&mut self, zone: ZoneId, id: Uuid) -> Result<Option<Record>, Failure> {
