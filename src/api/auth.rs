@@ -48,6 +48,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 /// Lets requests with a good token on, and nobody else.
 pub async fn require(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    api.directory.wait().await;
     match authenticate(api, request.headers(), request.extensions().get::<Peer>().copied()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);

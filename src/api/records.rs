@@ -1,5 +1,7 @@
 //! `zones/{id}/dns_records` and `dns_settings`: what clients of the v4 dialect do all day.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, State};
@@ -8,22 +10,32 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::envelope::{Answer, Reply};
 use super::error::{ApiError, Problem};
 use super::form::Form;
 use super::page::{Page, Params};
 use super::{Api, Caller, Zone};
+use crate::base::id::ZoneId;
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::control::world::Now;
 use crate::control::world::records::{Ask, Refused, Written};
+use crate::model::snapshot::Snapshot;
 use crate::records::filter::Query;
 use crate::records::input::Input;
 use crate::records::write::{Batch, Outcome, Write};
 use crate::records::{self, Content, Record, derived, export, id_from_hex, import, object};
 use crate::store::state::scope::Verb;
+
+/// Records on a page for which no zone is read as a whole.
+const FEW: usize = 5_000;
+/// Looks at whole zones at once, and how long one may wait for its turn.
+static WHOLE: Semaphore = Semaphore::const_new(4);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn routes() -> Router<Api> {
     Router::new()
@@ -50,23 +62,25 @@ struct Read {
     records: Vec<Record>,
 }
 
-/// The records of a zone, or of one of its names.
-async fn read(api: &Api, zone: &Zone, name: Option<Name>) -> Result<Read, ApiError> {
-    let id = zone.id;
-    let stored = api.read(move |store| {
-        let Some(content) = store.content(id)? else { return Ok(None) };
-        let records = store.records(id, name.as_ref())?;
-        Ok(Some(Read { content: Some(content), records }))
-    });
-    if let Some(read) = stored.await? {
-        return Ok(read);
-    }
+/// All records of a zone.
+async fn read(api: &Api, zone: &Zone) -> Result<Read, ApiError> {
+    let (id, apex) = (zone.id, Shown::of(api, zone)?.apex);
     let snapshot = api.published.load_full();
-    let found = Name::from_text(&zone.name).ok().and_then(|apex| {
-        let found = snapshot.catalog.zone_at(&apex)?;
-        (found.id == id && found.data.is_ready()).then(|| derived::records(id, &found.data))
+    let _room = room().await?;
+    let read = api.read(move |store| {
+        Ok(match store.content(id)? {
+            Some(content) => Read { records: store.records(id, None)?, content: Some(content) },
+            None => Read { records: of_file(&snapshot, id, &apex), content: None },
+        })
     });
-    Ok(Read { content: None, records: found.unwrap_or_default() })
+    read.await
+}
+
+/// The records of a zone that is as its file says.
+fn of_file(snapshot: &Snapshot, id: ZoneId, apex: &Name) -> Vec<Record> {
+    let found = snapshot.catalog.zone_at(apex);
+    let found = found.filter(|zone| zone.id == id && zone.data.is_ready());
+    found.map_or_else(Vec::new, |zone| derived::records(id, &zone.data))
 }
 
 /// How a zone is shown beside its records.
@@ -101,17 +115,31 @@ async fn list(
     let pairs: Vec<(String, String)> =
         params.all().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let query = Query::read(&pairs).map_err(|problem| refused(vec![problem]))?;
-    let found = read(&api, &zone, query.only_name()).await?;
     let page = Page { number: query.page, size: query.per_page };
     let shown = Shown::of(&api, &zone)?;
-    // Sorting a million records takes its time.
-    let sorted = tokio::task::spawn_blocking(move || {
-        let (records, total) = query.page(found.records);
+    let _room = match query.plain() {
+        Some(_) if query.per_page <= FEW => None,
+        _ => Some(room().await?),
+    };
+    let (id, snapshot) = (zone.id, api.published.load_full());
+    let listed = api.read(move |store| {
+        let (records, total) = match store.content(id)? {
+            Some(_) => store.records_page(id, &query)?,
+            None => query.page(of_file(&snapshot, id, &shown.apex)),
+        };
         let items: Vec<Value> = records.iter().map(|record| shown.record(record)).collect();
-        (items, total)
+        Ok((items, total))
     });
-    let (items, total) = sorted.await.map_err(|_| ApiError::internal())?;
+    let (items, total) = listed.await?;
     Ok(Reply::page(items, &page, total))
+}
+
+/// A look at a zone as a whole may take a second and its size in memory: few are made at once.
+async fn room() -> Result<SemaphorePermit<'static>, ApiError> {
+    match timeout(PATIENCE, WHOLE.acquire()).await {
+        Ok(Ok(room)) => Ok(room),
+        _ => Err(ApiError::busy()),
+    }
 }
 
 async fn show(
@@ -126,7 +154,7 @@ async fn show(
     let record = match stored.await? {
         (Some(_), record) => record,
         (None, _) => {
-            let records = read(&api, &zone, None).await?.records;
+            let records = read(&api, &zone).await?.records;
             records.into_iter().find(|record| record.id == id)
         }
     };
@@ -221,7 +249,7 @@ async fn export_text(
     Path(zone): Path<String>,
 ) -> Result<Response, ApiError> {
     let zone = caller.zone(&zone, Verb::Read)?;
-    let Read { content, records } = read(&api, &zone, None).await?;
+    let Read { content, records } = read(&api, &zone).await?;
     let (apex, now) = (Shown::of(&api, &zone)?.apex, caller.now);
     let made =
         tokio::task::spawn_blocking(move || export::text(&apex, content.as_ref(), &records, now));

@@ -127,7 +127,7 @@ fn one(
     let unknown = || ApiError::unknown("token");
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let rows = api.directory.rows();
-    let token = rows.tokens().find(|token| token.id == id).filter(|token| sees(caller, token));
+    let token = rows.token(id).filter(|token| sees(caller, token));
     let token = token.filter(|token| of.is_none_or(|of| token.account == Some(of)));
     token.cloned().ok_or_else(unknown)
 }

@@ -1,12 +1,12 @@
 //! Which zones of a list are wanted, in which order: `name=contains:shop&status=active&order=name`.
 
-use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::error::ApiError;
 use super::page::{Page, Params};
 use super::{Api, Caller, accounts, zones};
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::control::directory::{Rows, ZoneRow};
 
 /// How a text is compared.
@@ -123,7 +123,8 @@ impl Filter {
         })
     }
 
-    /// One page, and how many there are in all.
+    /// One page, and how many there are in all. Zones lie in the order of their names already, each account's by
+    /// themselves too: nothing is sorted but accounts, and what is passed over is not looked at if nothing is asked of it.
     pub fn page<'r>(
         &self,
         rows: &'r Rows,
@@ -136,27 +137,82 @@ impl Filter {
             (None, Some(Some(one)), false) => Some(one),
             _ => None,
         };
-        // The name, or the whole of an account, needs no look at the others.
+        let asked = Asked { filter: self, titled: self.titled(rows), caller };
+        // Few that are known beforehand: those of a name, or those that the token is for.
         if let Some(name) = self.name.as_ref().filter(|n| n.how == How::Equal && !self.any) {
-            let named = rows.zones_named(&name.wanted);
-            let found = named.filter(|zone| self.is_wanted(rows, caller, zone)).collect();
-            return self.cut(found, page, rows);
+            return self.sorted(rows.zones_named(&name.wanted), &asked, page, rows);
         }
-        if self.order == Order::Name
-            && !self.has_conditions(own)
-            && caller.token.scope.zones.is_none()
-        {
-            let all = rows.zone_count(of);
-            let zones = rows.zones(of);
-            let found: Vec<_> = match self.descending {
-                false => zones.skip(page.skip()).take(page.size).collect(),
-                true => zones.rev().skip(page.skip()).take(page.size).collect(),
-            };
-            return (found, all);
+        if let Some(zones) = &caller.token.scope.zones {
+            let once: BTreeSet<ZoneId> = zones.iter().copied().collect();
+            let zones = once.into_iter().filter_map(|id| rows.zone(id));
+            return self.sorted(zones, &asked, page, rows);
         }
-        let zones = rows.zones(of);
-        let found = zones.filter(|zone| self.is_wanted(rows, caller, zone)).collect();
-        self.cut(found, page, rows)
+        let is_all = !self.has_conditions(own);
+        match (self.order, of) {
+            (Order::AccountId | Order::AccountName, None) => {
+                let accounts = self.accounts(rows);
+                let zones = accounts.iter().flat_map(|id| rows.zones(Some(*id)));
+                match is_all {
+                    true => {
+                        let all = rows.zone_count(None);
+                        (part(zones, self.descending, page, all), all)
+                    }
+                    false => self.wanted(zones, &asked, page),
+                }
+            }
+            (Order::Status, _) => self.by_status(rows, of, &asked, page),
+            (_, of) if is_all => {
+                let all = rows.zone_count(of);
+                (part(rows.zones(of), self.descending, page, all), all)
+            }
+            (_, of) => self.wanted(rows.zones(of), &asked, page),
+        }
+    }
+
+    /// Zones that are wanted, of some that are in order.
+    fn wanted<'r>(
+        &self,
+        zones: impl DoubleEndedIterator<Item = &'r Arc<ZoneRow>>,
+        asked: &Asked<'_>,
+        page: &Page,
+    ) -> (Vec<&'r Arc<ZoneRow>>, usize) {
+        let found: Vec<_> = zones.filter(|zone| asked.holds(zone)).collect();
+        let all = found.len();
+        (part(found.into_iter(), self.descending, page, all), all)
+    }
+
+    /// The same in the order of their statuses, and within one of their names.
+    fn by_status<'r>(
+        &self,
+        rows: &'r Rows,
+        of: Option<AccountId>,
+        asked: &Asked<'_>,
+        page: &Page,
+    ) -> (Vec<&'r Arc<ZoneRow>>, usize) {
+        let mut with: BTreeMap<&str, Vec<&Arc<ZoneRow>>> = BTreeMap::new();
+        for zone in rows.zones(of).filter(|zone| asked.holds(zone)) {
+            with.entry(zones::status(zone)).or_default().push(zone);
+        }
+        let found: Vec<_> = with.into_values().flatten().collect();
+        let all = found.len();
+        (part(found.into_iter(), self.descending, page, all), all)
+    }
+
+    /// All accounts in the order of the list.
+    fn accounts(&self, rows: &Rows) -> Vec<AccountId> {
+        let mut accounts: Vec<AccountId> = rows.accounts().map(|row| row.id).collect();
+        if self.order == Order::AccountName {
+            let title = |id: &AccountId| rows.account(*id).map(|row| accounts::title(row));
+            accounts.sort_by_cached_key(|id| (title(id), *id));
+        }
+        accounts
+    }
+
+    /// Accounts whose name is wanted, if one is.
+    fn titled(&self, rows: &Rows) -> Option<HashSet<AccountId>> {
+        let name = self.account_name.as_ref()?;
+        let titled = rows.accounts().filter(|row| name.holds(&accounts::title(row)));
+        Some(titled.map(|row| row.id).collect())
     }
 
     /// Whether anything but the account is asked of a zone.
@@ -170,48 +226,81 @@ impl Filter {
         texts || account || self.status.is_some() || self.kinds.is_some()
     }
 
-    fn is_wanted(&self, rows: &Rows, caller: &Caller, zone: &ZoneRow) -> bool {
+    /// A few zones, whatever order they come in.
+    fn sorted<'r>(
+        &self,
+        zones: impl Iterator<Item = &'r Arc<ZoneRow>>,
+        asked: &Asked<'_>,
+        page: &Page,
+        rows: &Rows,
+    ) -> (Vec<&'r Arc<ZoneRow>>, usize) {
+        let mut found: Vec<_> = zones.filter(|zone| asked.holds(zone)).collect();
+        let title = |zone: &ZoneRow| rows.account(zone.account).map(|row| accounts::title(row));
+        found.sort_by_cached_key(|zone| {
+            let first = match self.order {
+                Order::Name => None,
+                Order::Status => Some(zones::status(zone).to_owned()),
+                Order::AccountId => Some(format!("{:010}", zone.account.0)),
+                Order::AccountName => title(zone),
+            };
+            (first, zone.name.clone(), zone.id)
+        });
+        let all = found.len();
+        (part(found.into_iter(), self.descending, page, all), all)
+    }
+}
+
+/// What is asked of a zone, and by whom.
+struct Asked<'a> {
+    filter: &'a Filter,
+    titled: Option<HashSet<AccountId>>,
+    caller: &'a Caller,
+}
+
+impl Asked<'_> {
+    fn holds(&self, zone: &ZoneRow) -> bool {
+        let Asked { filter, titled, caller } = self;
         if !caller.sees_zone(zone.id, zone.account) {
             return false;
         }
-        let title = |row| accounts::title(row);
         let conditions = [
-            self.name.as_ref().map(|name| name.holds(&zone.name)),
-            self.account_name
-                .as_ref()
-                .map(|name| rows.account(zone.account).is_some_and(|row| name.holds(&title(row)))),
-            self.account.map(|account| account == Some(zone.account)),
-            self.status.as_ref().map(|status| zones::status(zone) == status),
-            self.kinds.as_ref().map(|kinds| kinds.split(',').any(|kind| kind == "full")),
+            filter.name.as_ref().map(|name| name.holds(&zone.name)),
+            titled.as_ref().map(|titled| titled.contains(&zone.account)),
+            filter.account.map(|account| account == Some(zone.account)),
+            filter.status.as_ref().map(|status| zones::status(zone) == status),
+            filter.kinds.as_ref().map(|kinds| kinds.split(',').any(|kind| kind == "full")),
         ];
         let mut said = conditions.into_iter().flatten();
-        if self.any && conditions.iter().any(Option::is_some) {
+        if filter.any && conditions.iter().any(Option::is_some) {
             said.any(|holds| holds)
         } else {
             said.all(|holds| holds)
         }
     }
+}
 
-    fn cut<'r>(
-        &self,
-        mut found: Vec<&'r Arc<ZoneRow>>,
-        page: &Page,
-        rows: &Rows,
-    ) -> (Vec<&'r Arc<ZoneRow>>, usize) {
-        let all = found.len();
-        let title = |zone: &ZoneRow| rows.account(zone.account).map(|row| accounts::title(row));
-        let compare = |a: &ZoneRow, b: &ZoneRow| match self.order {
-            Order::Name => Ordering::Equal,
-            Order::Status => zones::status(a).cmp(zones::status(b)),
-            Order::AccountId => a.account.cmp(&b.account),
-            Order::AccountName => title(a).cmp(&title(b)),
-        };
-        found.sort_by(|a, b| compare(a, b).then_with(|| (&a.name, a.id).cmp(&(&b.name, b.id))));
-        if self.descending {
-            found.reverse();
-        }
-        (found.into_iter().skip(page.skip()).take(page.size).collect(), all)
+/// A page of a list of `all` that is in order, begun at the end that is nearer.
+fn part<'r>(
+    list: impl DoubleEndedIterator<Item = &'r Arc<ZoneRow>>,
+    descending: bool,
+    page: &Page,
+    all: usize,
+) -> Vec<&'r Arc<ZoneRow>> {
+    let skip = page.skip().min(all);
+    let size = page.size.min(all - skip);
+    let behind = all - skip - size;
+    let (from_end, far) = match behind < skip {
+        true => (!descending, behind),
+        false => (descending, skip),
+    };
+    let mut part: Vec<_> = match from_end {
+        false => list.skip(far).take(size).collect(),
+        true => list.rev().skip(far).take(size).collect(),
+    };
+    if behind < skip {
+        part.reverse();
     }
+    part
 }
 
 #[cfg(test)]

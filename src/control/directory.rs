@@ -6,8 +6,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use tokio::sync::watch;
+
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
 use crate::hostname::proof::Places;
 use crate::policy::claims::Claim;
 use crate::store::state::change::Token;
@@ -37,9 +40,17 @@ pub struct ZoneRow {
 }
 
 /// See the head of the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directory {
     rows: RwLock<Rows>,
+    /// Whether it was filled for the first time.
+    filled: watch::Sender<bool>,
+}
+
+impl Default for Directory {
+    fn default() -> Directory {
+        Directory { rows: RwLock::default(), filled: watch::Sender::new(false) }
+    }
 }
 
 /// What there is at one moment.
@@ -51,6 +62,7 @@ pub struct Rows {
     by_account: BTreeSet<ByAccount>,
     counts: HashMap<AccountId, usize>,
     tokens: HashMap<[u8; 32], Arc<Token>>,
+    token_hashes: HashMap<Uuid, [u8; 32]>,
     /// Where customers place the tokens of custom hostnames.
     pub places: Places,
 }
@@ -62,6 +74,19 @@ struct ByName(Arc<ZoneRow>);
 struct ByAccount(Arc<ZoneRow>);
 
 impl Directory {
+    /// It says everything from now on.
+    pub fn open(&self) {
+        self.filled.send_replace(true);
+    }
+
+    /// Waits until it says everything: not after the first second of a server with a million zones.
+    pub async fn wait(&self) {
+        if !*self.filled.borrow() {
+            // The sender is here: it cannot be gone.
+            let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
+        }
+    }
+
     /// For reading several things of one moment. Held shortly: the publisher waits for it.
     pub fn rows(&self) -> RwLockReadGuard<'_, Rows> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner)
@@ -141,6 +166,11 @@ impl Rows {
         }
     }
 
+    /// The token of an id.
+    pub fn token(&self, id: Uuid) -> Option<&Arc<Token>> {
+        self.tokens.get(self.token_hashes.get(&id)?)
+    }
+
     /// All tokens, in no order.
     pub fn tokens(&self) -> impl Iterator<Item = &Arc<Token>> {
         self.tokens.values()
@@ -164,13 +194,44 @@ impl Rows {
         self.by_account.remove(&ByAccount(row));
     }
 
+    /// All zones at once, each id once: sorted as a whole, which takes a fraction of putting them in one by one.
+    pub fn set_zones(&mut self, zones: Vec<ZoneRow>) {
+        let mut rows: Vec<Arc<ZoneRow>> = zones.into_iter().map(Arc::new).collect();
+        rows.sort_unstable_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        self.by_name = rows.iter().cloned().map(ByName).collect();
+        self.counts.clear();
+        rows.iter().for_each(|row| *self.counts.entry(row.account).or_default() += 1);
+        self.zones = rows.iter().map(|row| (row.id, Arc::clone(row))).collect();
+        // Within an account they stay in the order of their names.
+        rows.sort_by_key(|row| row.account);
+        self.by_account = rows.into_iter().map(ByAccount).collect();
+    }
+
     pub fn set_accounts(&mut self, accounts: impl Iterator<Item = AccountRow>) {
         self.accounts = accounts.map(|row| (row.id, Arc::new(row))).collect();
         self.counts.retain(|_, count| *count > 0);
     }
 
+    pub fn put_account(&mut self, row: AccountRow) {
+        self.accounts.insert(row.id, Arc::new(row));
+    }
+
     pub fn set_tokens<'t>(&mut self, tokens: impl Iterator<Item = &'t Token>) {
-        self.tokens = tokens.map(|token| (token.hash, Arc::new(token.clone()))).collect();
+        self.tokens.clear();
+        self.token_hashes.clear();
+        tokens.for_each(|token| self.put_token(token));
+    }
+
+    pub fn put_token(&mut self, token: &Token) {
+        self.remove_token(token.id);
+        self.token_hashes.insert(token.id, token.hash);
+        self.tokens.insert(token.hash, Arc::new(token.clone()));
+    }
+
+    pub fn remove_token(&mut self, id: Uuid) {
+        if let Some(hash) = self.token_hashes.remove(&id) {
+            self.tokens.remove(&hash);
+        }
     }
 }
 

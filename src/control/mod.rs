@@ -10,6 +10,7 @@ pub mod hold;
 pub mod imager;
 pub mod inbox;
 pub mod keeper;
+pub mod known;
 pub mod loader;
 pub mod look;
 pub mod looks;

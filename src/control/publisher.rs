@@ -271,6 +271,7 @@ impl Task {
     fn run(&mut self) {
         self.figures.set_world(self.world.figures());
         self.figures.published(Now::read().unix);
+        self.world.fill_directory();
         self.watch(Vec::new());
         while !self.stopping {
             let wait = self.next_due().saturating_duration_since(Instant::now());

@@ -4,16 +4,18 @@
 //! is held) and the store. Whatever fails leaves everything as it was. One registrar serves one store, on the thread of
 //! its one writer.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use super::known::{self, Zones};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
 use crate::hostname::create::{self, Refusal};
 use crate::hostname::grants;
+use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle::{self, Checked, Effect, Event, New, Standing, Step, Trigger};
 use crate::hostname::object::{Block, CustomHostname, Hostname, Owner, Status};
 use crate::hostname::priority::Rival;
@@ -131,31 +133,86 @@ pub struct Check {
 #[derive(Debug)]
 pub struct Registrar {
     control: Control,
-    /// It changed since somebody asked.
-    is_news: bool,
+    /// What of it changed since somebody asked.
+    news: News,
     zones: Arc<Zones>,
+    /// Changes that `zones` does not show yet, while somebody reads it.
+    late: Vec<Change>,
     /// Hostnames of commits whose outcome is not known.
     doubtful: Vec<(Hostname, ZoneId)>,
 }
 
-/// Zones that have something stored, with the account that each belonged to when it was entered.
-pub type Zones = HashMap<ZoneId, (Name, AccountId)>;
+/// Which accounts and tokens are others now, or gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    All,
+    Of { accounts: BTreeSet<AccountId>, tokens: BTreeSet<Uuid> },
+}
 
-fn zones_of(control: &Control) -> Arc<Zones> {
-    let zones = control.zones.iter();
-    Arc::new(zones.map(|z| (z.id, (z.apex.clone(), z.account))).collect())
+impl Default for News {
+    fn default() -> News {
+        News::Of { accounts: BTreeSet::new(), tokens: BTreeSet::new() }
+    }
+}
+
+impl News {
+    pub fn is_none(&self) -> bool {
+        *self == News::default()
+    }
+
+    fn add(&mut self, change: &Change) {
+        let News::Of { accounts, tokens } = self else { return };
+        match change {
+            Change::Account(account) => _ = accounts.insert(account.id),
+            Change::Token(token) => _ = tokens.insert(token.id),
+            Change::TokenRemoved(id) => _ = tokens.insert(*id),
+            // Its tokens go with it.
+            Change::AccountRemoved(_) => *self = News::All,
+            _ => {}
+        }
+    }
 }
 
 impl Registrar {
     pub fn open(store: &mut dyn Store) -> Result<Registrar, Failure> {
         let control = store.load()?;
-        let zones = zones_of(&control);
-        Ok(Registrar { control, is_news: true, zones, doubtful: Vec::new() })
+        let zones = Arc::new(Zones::of(&control));
+        let (news, late, doubtful) = (News::All, Vec::new(), Vec::new());
+        Ok(Registrar { control, news, zones, late, doubtful })
     }
 
-    /// Whether [`Registrar::control`] changed since this was last asked.
-    pub fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.is_news)
+    /// What of [`Registrar::control`] changed since this was last asked.
+    pub fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    /// An account came that nothing is stored of.
+    pub fn tell_account(&mut self, id: AccountId) {
+        if let News::Of { accounts, .. } = &mut self.news {
+            accounts.insert(id);
+        }
+    }
+
+    /// What is kept in memory is read anew.
+    pub fn read_again(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        *self = Registrar { doubtful, ..Registrar::open(store)? };
+        Ok(())
+    }
+
+    /// Brings the zones up to date, once nobody reads them.
+    pub fn settle(&mut self) {
+        if self.late.is_empty() {
+            return;
+        }
+        let zones = Arc::make_mut(&mut self.zones);
+        self.late.drain(..).for_each(|change| zones.apply(&change));
+    }
+
+    /// The holds on a name: those of zones at it or above it.
+    pub fn holds_over(&self, name: &Name) -> impl Iterator<Item = (&Name, &Hold)> {
+        let above = self.zones.above(name);
+        above.filter_map(|(zone, apex)| Some((apex, self.control.hold(zone)?)))
     }
 
     pub fn control(&self) -> &Control {
@@ -176,20 +233,18 @@ impl Registrar {
     pub fn commit(&mut self, cx: &mut Context<'_>, changes: &[Change]) -> Result<(), CommitError> {
         let generation = cx.store.generation()?;
         let committed = cx.store.commit(changes, generation);
-        self.is_news = true;
         match &committed {
             Ok(generation) => {
                 self.control.apply(changes);
                 self.control.generation = *generation;
+                changes.iter().for_each(|change| self.news.add(change));
+                self.late.extend(changes.iter().filter(|c| known::is_about_zones(c)).cloned());
+                if Arc::get_mut(&mut self.zones).is_some() {
+                    self.settle();
+                }
             }
             // What was stored is what the store says.
-            Err(_) => self.control = cx.store.load()?,
-        }
-        let zones = |change: &Change| {
-            matches!(change, Change::Zone(_) | Change::ZoneRemoved(_) | Change::AccountRemoved(_))
-        };
-        if changes.iter().any(zones) {
-            self.zones = zones_of(&self.control);
+            Err(_) => self.read_again(cx.store)?,
         }
         committed.map(|_| ())
     }
@@ -413,7 +468,7 @@ impl Registrar {
         hostname: &CustomHostname,
     ) -> Result<Standing, Failure> {
         let zone = hostname.provider.zone;
-        let fallback = self.control.fallbacks.iter().find(|f| f.zone == zone);
+        let fallback = self.control.fallback(zone);
         let same = cx.store.hostnames_named(&hostname.hostname)?;
         let others = same.iter().filter(|h| h.id != hostname.id);
         let mut rivals: Vec<Rival> = others.filter_map(Rival::of).collect();
@@ -431,10 +486,9 @@ impl Registrar {
     }
 
     fn block(&self, cx: &Context<'_>, hostname: &Hostname, account: AccountId) -> Option<Block> {
-        let held = self.control.holds.iter().any(|hold| {
+        let held = self.holds_over(&hostname.base).any(|(apex, hold)| {
             let stands = cx.world.holder(hold.owner.zone) == Some(hold.owner.account);
-            let apex = cx.world.apex(hold.owner.zone).filter(|_| stands);
-            apex.is_some_and(|apex| hold.keeps(&apex, hostname, account, cx.now))
+            stands && hold.keeps(apex, hostname, account, cx.now)
         });
         match held {
             true => Some(Block::Hold),

@@ -20,6 +20,7 @@ mod reading;
 mod reconfigure;
 pub mod records;
 pub mod restore;
+mod shown;
 mod start;
 mod status;
 mod stored;
@@ -338,7 +339,7 @@ impl World {
         let id = self.ownership.add_account(name);
         self.accounts.entry(id).or_insert_with(|| {
             self.grants_stale |= self.mentions.accounts.contains(name);
-            self.accounts_stale = true;
+            self.accounts_stale |= !self.custom.tell_account(id);
             Account { name: name.into(), zones: HashMap::default(), problem: None }
         });
         id

@@ -103,7 +103,7 @@ impl World {
         }
         let stored =
             self.custom.usable().map_err(|e| AccountError::Store(e.to_string()))?.control();
-        let old = stored.accounts.iter().find(|a| a.id == id).cloned();
+        let old = stored.account(id).cloned();
         let text = old.as_ref().map_or("{}", |a| &a.settings);
         let mut settings: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
         settings.insert("name".to_owned(), json!(title));
@@ -145,8 +145,7 @@ impl World {
     /// Whether an account needs no folder to exist.
     pub(super) fn is_made_by_api(&self, id: AccountId) -> bool {
         let Ok(open) = &self.custom.seen() else { return true };
-        let account = open.accounts.iter().find(|a| a.id == id);
-        account.is_some_and(|a| a.settings.contains("\"made\":\"api\""))
+        open.account(id).is_some_and(|a| a.settings.contains("\"made\":\"api\""))
     }
 }
 

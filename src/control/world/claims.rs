@@ -13,7 +13,7 @@ use super::{Key, Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::control::claims::{self, Quest};
-use crate::hostname::object::Hostname;
+use crate::hostname::object::{Hostname, Owner};
 use crate::hostname::syntax;
 use crate::policy::claims::{Claim, Proof, Seen, Status, Verdict, free_sets};
 use crate::policy::ownership::{self, Refusal, Standing};
@@ -202,14 +202,11 @@ impl World {
     fn is_held_from(&mut self, apex: &Name, account: AccountId, now: Now) -> bool {
         let Ok(open) = self.custom.usable() else { return false };
         let hostname = Hostname { base: apex.clone(), wildcard: false };
-        let control = open.control();
-        control.holds.iter().any(|hold| {
-            let zone = control.zones.iter().find(|z| z.id == hold.owner.zone);
-            zone.is_some_and(|zone| {
-                let held = self.ownership.zone(zone.apex.as_wire());
-                let stands = held.is_some_and(|h| h.id == zone.id && h.account == zone.account);
-                stands && hold.keeps(&zone.apex, &hostname, account, now.unix)
-            })
+        open.registrar.holds_over(apex).any(|(above, hold)| {
+            let Owner { zone, account: holder } = hold.owner;
+            let held = self.ownership.zone(above.as_wire());
+            let stands = held.is_some_and(|h| h.id == zone && h.account == holder);
+            stands && hold.keeps(above, &hostname, account, now.unix)
         })
     }
 
@@ -281,10 +278,7 @@ impl World {
     }
 
     fn no_claim(&self, id: ZoneId) -> ClaimError {
-        let held = self.ownership.zones().find(|(_, held)| held.id == id);
-        held.map_or(ClaimError::Unknown, |(apex, held)| {
-            ClaimError::FromFile(self.shown(&(held.account, apex.clone())))
-        })
+        self.file_of(id).map_or(ClaimError::Unknown, |(_, file)| ClaimError::FromFile(file))
     }
 
     /// Claims that are to be looked at now, with what the zones here show.
@@ -463,8 +457,7 @@ impl World {
 
     /// The row of an account, if the database does not have it.
     pub(super) fn account_entry(&mut self, id: AccountId, now: Now) -> Vec<Change> {
-        let known =
-            self.custom.usable().is_ok_and(|o| o.control().accounts.iter().any(|a| a.id == id));
+        let known = self.custom.usable().is_ok_and(|o| o.control().account(id).is_some());
         let (name, settings) = (self.account_name(id).to_owned(), "{}".to_owned());
         let account = Account { id, name, created_at: now.unix, settings };
         (!known).then_some(Change::Account(account)).into_iter().collect()

@@ -13,9 +13,10 @@ use super::{Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::config::settings::Settings;
+use crate::control::known::Zones;
 use crate::control::look;
 use crate::control::looks::Looks;
-use crate::control::registrar::{self, Context, Done, Registrar, RequestError, Zones};
+use crate::control::registrar::{self, Context, Done, News, Registrar, RequestError};
 use crate::control::suffixes::Suffixes;
 use crate::hostname::create;
 use crate::hostname::grants::World as _;
@@ -87,9 +88,14 @@ impl Custom {
         }
     }
 
-    /// Whether accounts, tokens and the like changed since this was last asked.
-    pub(super) fn take_news(&mut self) -> bool {
-        self.open.as_mut().is_ok_and(|open| open.registrar.take_news())
+    /// Which accounts and tokens changed since this was last asked.
+    pub(super) fn take_news(&mut self) -> News {
+        self.open.as_mut().map_or(News::default(), |open| open.registrar.take_news())
+    }
+
+    /// An account came: whoever asks for news hears of it. Returns whether anybody can tell.
+    pub(super) fn tell_account(&mut self, id: AccountId) -> bool {
+        self.open.as_mut().map(|open| open.registrar.tell_account(id)).is_ok()
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -119,7 +125,7 @@ pub(super) struct View<'w> {
 impl crate::hostname::grants::World for View<'_> {
     /// A zone of the database counts only if it is the zone that exists.
     fn holder(&self, zone: ZoneId) -> Option<AccountId> {
-        let (apex, account) = self.zones.get(&zone)?;
+        let (apex, account) = self.zones.get(zone)?;
         let held = self.ownership.zone(apex.as_wire())?;
         (held.id == zone && held.account == *account).then_some(*account)
     }
@@ -142,7 +148,7 @@ impl create::World for View<'_> {
 impl registrar::World for View<'_> {
     fn apex(&self, zone: ZoneId) -> Option<Name> {
         self.holder(zone)?;
-        self.zones.get(&zone).map(|(apex, _)| apex.clone())
+        self.zones.get(zone).map(|(apex, _)| apex.clone())
     }
 
     fn asserted_elsewhere(&self, hostname: &Hostname, zone: ZoneId) -> bool {
@@ -152,7 +158,7 @@ impl registrar::World for View<'_> {
     }
 
     fn partial(&self, zone: ZoneId) -> Option<Name> {
-        self.settings.partial(&self.zones.get(&zone)?.0)
+        self.settings.partial(&self.zones.get(zone)?.0)
     }
 
     fn apex_proxying(&self, account: AccountId) -> bool {
@@ -222,6 +228,8 @@ impl World {
             actor,
         };
         let done = job(registrar, &mut context);
+        drop(view);
+        registrar.settle();
         let mut changed = registrar.take_doubtful();
         changed.extend(done.iter().flat_map(|done| done.changed.iter().cloned()));
         self.restate(changed, now);
@@ -249,8 +257,8 @@ impl World {
             return;
         }
         self.remove_gone_zones(&touched, now);
-        self.sync_fallbacks(now);
-        self.sync_holds();
+        self.sync_fallbacks(Some(&touched), now);
+        self.sync_holds_of(&touched);
         for apex in touched {
             self.names_changed(&apex, now);
         }
@@ -269,15 +277,22 @@ impl World {
     fn remove_gone_zones(&mut self, touched: &BTreeSet<Name>, now: Now) {
         let World { custom, ownership, stored, .. } = self;
         let Ok(open) = custom.usable() else { return };
-        let all = touched.first().is_some_and(Name::is_root);
         let zones = open.registrar.zones();
-        let touched = zones.iter().filter(|(_, (apex, _))| all || touched.contains(apex));
         // What lives in the store is there until somebody deletes it.
         let is_there = |id: ZoneId, apex: &Name| {
             stored.zone(id).is_some() || ownership.zone(apex.as_wire()).is_some_and(|h| h.id == id)
         };
-        let gone: Vec<ZoneId> =
-            touched.filter(|(id, (apex, _))| !is_there(**id, apex)).map(|(id, _)| *id).collect();
+        let gone: Vec<ZoneId> = match touched.first().is_some_and(Name::is_root) {
+            true => {
+                let gone = zones.iter().filter(|(id, (apex, _))| !is_there(*id, apex));
+                gone.map(|(id, _)| id).collect()
+            }
+            false => {
+                let ids = |apex| zones.at(apex).iter().map(move |id| (*id, apex));
+                let touched = touched.iter().flat_map(ids);
+                touched.filter(|(id, apex)| !is_there(*id, apex)).map(|(id, _)| id).collect()
+            }
+        };
         for zone in gone {
             let granted = self.hostnames_into(zone);
             match self.commit_custom(&[Change::ZoneRemoved(zone)], "zone change", now) {
@@ -308,13 +323,13 @@ impl World {
         let held = self.ownership.zone(apex.as_wire()).ok_or(RequestError::Unknown)?;
         let name = self.account_name(held.account).to_owned();
         let open = self.custom.usable()?;
-        if open.registrar.zones().contains_key(&held.id) {
+        if open.registrar.zones().get(held.id).is_some() {
             return Ok(held.id);
         }
         let control = open.registrar.control();
         let (created_at, settings) = (now.unix, "{}".to_owned());
         let mut changes = Vec::new();
-        if !control.accounts.iter().any(|a| a.id == held.account) {
+        if control.account(held.account).is_none() {
             let settings = settings.clone();
             changes.push(Change::Account(Account { id: held.account, name, created_at, settings }));
         }

@@ -234,11 +234,11 @@ impl World {
     fn object(&self, h: &CustomHostname) -> Value {
         let places = &self.settings.hostnames.places;
         let registrar = self.custom.open.as_ref().ok().map(|open| &open.registrar);
-        let zone = registrar.and_then(|r| Some(r.zones().get(&h.provider.zone)?.0.clone()));
+        let zone = registrar.and_then(|r| Some(r.zones().get(h.provider.zone)?.0.clone()));
         let mut shown = shown::object(h, places);
         shown["zone"] = json!(zone.as_ref().map(Name::to_string));
-        let fallbacks = registrar.map_or(&[][..], |r| &r.control().fallbacks);
-        let origin = fallbacks.iter().find(|f| f.zone == h.provider.zone).map(|f| &f.origin);
+        let origin = registrar.and_then(|r| r.control().fallback(h.provider.zone));
+        let origin = origin.map(|fallback| &fallback.origin);
         let is_here = look::owner(self.next.snapshot(), &h.hostname.base).is_some();
         let steps = zone.as_ref().map_or(Vec::new(), |zone| {
             advice::advice(h, &Situation { zone, origin, is_here, places })

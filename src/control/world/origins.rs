@@ -22,6 +22,10 @@ use crate::store::state::change::Change;
 
 /// Seconds between two looks outside at a fallback origin that is not active.
 const AGAIN: u64 = 60;
+/// The same for one that is active, where they are many.
+const AGAIN_ACTIVE: u64 = 300;
+/// Up to so many are all looked at whenever a zone changes.
+const FEW: usize = 256;
 /// Hostnames looked at when their fallback origin became active; the others are when they are due.
 const PENDING: usize = 200;
 /// Who asserts what the config says.
@@ -34,7 +38,7 @@ impl World {
         zone: ZoneId,
     ) -> Result<Option<FallbackOrigin>, RequestError> {
         let control = self.custom.usable()?.registrar.control();
-        Ok(control.fallbacks.iter().find(|f| f.zone == zone).cloned())
+        Ok(control.fallback(zone).cloned())
     }
 
     /// Sets the fallback origin of a zone, and looks whether it is there.
@@ -148,9 +152,14 @@ impl World {
         }
     }
 
-    /// Takes the fallback origins of the settings into the database, and looks at all of them as the zones are now.
-    pub(super) fn sync_fallbacks(&mut self, now: Now) {
-        let wanted = self.settings.zones.iter();
+    /// Takes the fallback origins of the settings into the database, and looks at them as the zones are now: at all of
+    /// them, or after changes of single zones at those of these zones, and at all others only if they are few. Of many
+    /// it is not worth it for each record: each has its turn ([`World::origins_due`]).
+    pub(super) fn sync_fallbacks(&mut self, touched: Option<&BTreeSet<Name>>, now: Now) {
+        let known = self.custom.seen().map_or(0, |control| control.fallbacks.len());
+        let touched = touched.filter(|t| known > FEW && !t.first().is_some_and(Name::is_root));
+        let is_meant = |apex: &Name| touched.is_none_or(|touched| touched.contains(apex));
+        let wanted = self.settings.zones.iter().filter(|(apex, _)| is_meant(apex));
         let wanted = wanted
             .filter_map(|(apex, z)| Some((apex.clone(), z.fallback_origin.clone()?)))
             // A zone that does not exist is a warning of the config.
@@ -164,14 +173,15 @@ impl World {
             }
         }
         let Ok(open) = self.custom.usable() else { return };
-        let others: Vec<FallbackOrigin> = open
-            .registrar
-            .control()
-            .fallbacks
-            .iter()
-            .filter(|f| !asserted.contains(&f.zone))
-            .cloned()
-            .collect();
+        let (control, zones) = (open.registrar.control(), open.registrar.zones());
+        let others: Vec<FallbackOrigin> = match touched {
+            None => control.fallbacks.clone(),
+            Some(touched) => {
+                let ids = touched.iter().flat_map(|apex| zones.at(apex));
+                ids.filter_map(|id| control.fallback(*id).cloned()).collect()
+            }
+        };
+        let others = others.into_iter().filter(|f| !asserted.contains(&f.zone));
         for old in others {
             let zone = old.zone;
             let done = match old.asserted {
@@ -205,13 +215,17 @@ impl World {
         Ok(zone)
     }
 
-    /// Looks again at fallback origins that are not active.
+    /// Looks again at fallback origins that are not active; where there are many, at the others in turn.
     pub(super) fn origins_due(&mut self, now: Now) {
         let Ok(open) = self.custom.usable() else { return };
+        let is_many = open.registrar.control().fallbacks.len() > FEW;
         let waits = |f: &&FallbackOrigin| {
             let late = fallback::next_at(f).is_some_and(|at| at <= now.unix);
-            let turn = (now.unix.0.wrapping_add(u64::from(f.zone.0))).is_multiple_of(AGAIN);
-            f.status != fallback::Status::Active && (late || turn)
+            let turn = now.unix.0.wrapping_add(u64::from(f.zone.0));
+            match f.status {
+                fallback::Status::Active => is_many && turn.is_multiple_of(AGAIN_ACTIVE),
+                _ => late || turn.is_multiple_of(AGAIN),
+            }
         };
         let waiting: Vec<FallbackOrigin> =
             open.registrar.control().fallbacks.iter().filter(waits).cloned().collect();
@@ -227,7 +241,7 @@ impl World {
     /// The hold of a zone.
     pub fn zone_hold(&mut self, zone: ZoneId) -> Result<Option<Hold>, RequestError> {
         let control = self.custom.usable()?.registrar.control();
-        Ok(control.holds.iter().find(|h| h.owner.zone == zone).copied())
+        Ok(control.hold(zone).copied())
     }
 
     /// Sets, changes or releases the hold of a zone. What it keeps from others is blocked with the next snapshot.
@@ -254,13 +268,24 @@ impl World {
         Ok(new)
     }
 
+    /// The same, if some of these zones have one: whether the others stand did not change.
+    pub(super) fn sync_holds_of(&mut self, touched: &BTreeSet<Name>) {
+        let Ok(open) = &self.custom.open else { return };
+        let (control, zones) = (open.registrar.control(), open.registrar.zones());
+        let all = touched.first().is_some_and(Name::is_root);
+        let has_hold = |apex| zones.at(apex).iter().any(|id| control.hold(*id).is_some());
+        if all || touched.iter().any(has_hold) {
+            self.sync_holds();
+        }
+    }
+
     /// Puts the holds of zones that exist into the next snapshot.
     pub(super) fn sync_holds(&mut self) {
         let ownership = &self.ownership;
         let Ok(open) = &self.custom.open else { return };
         let zones = open.registrar.zones();
         let stands = |hold: &&Hold| {
-            let held = zones.get(&hold.owner.zone).and_then(|(a, _)| ownership.zone(a.as_wire()));
+            let held = zones.get(hold.owner.zone).and_then(|(a, _)| ownership.zone(a.as_wire()));
             held.is_some_and(|h| h.id == hold.owner.zone && h.account == hold.owner.account)
         };
         let holds = open.registrar.control().holds.iter().filter(stands).map(|hold| {

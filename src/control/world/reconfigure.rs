@@ -70,7 +70,7 @@ impl World {
         });
         self.custom.prefixes = Prefixes::build(prefixes.collect());
         self.derive_grants(now);
-        self.sync_fallbacks(now);
+        self.sync_fallbacks(None, now);
         self.sync_holds();
         let server = &self.settings.server;
         let identity = Identity {

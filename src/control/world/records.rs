@@ -116,9 +116,7 @@ impl World {
 
     /// Why there is nothing to write to: the zone is as its file says, or there is none.
     fn not_stored(&self, id: ZoneId) -> Refused {
-        let held = self.ownership.zones().find(|(_, held)| held.id == id);
-        let Some((apex, held)) = held else { return Refused::NoZone };
-        let file = self.shown(&(held.account, apex.clone()));
+        let Some((apex, file)) = self.file_of(id) else { return Refused::NoZone };
         let message =
             format!("The zone {apex} is as its file says and cannot be written here: edit {file}");
         Problem::new(Problem::FROM_FILE, message).into()

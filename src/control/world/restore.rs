@@ -86,7 +86,7 @@ impl World {
         self.with_registrar(now, "operator", |registrar, cx| {
             done = backup::restore(&mut old, cx.store, &place, &mut tokens, cx.now)?;
             // What is kept in memory is read anew.
-            registrar.commit(cx, &[])?;
+            registrar.read_again(cx.store)?;
             Ok(Done::default())
         })?;
         Ok(done)

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::{Key, Now, World};
 use crate::base::hash::HashKey;
 use crate::base::id::{AccountId, ZoneId};
+use crate::base::limits::RECORDS_MAX;
 use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::control::command::{ZoneRow, ZoneState};
@@ -26,8 +27,8 @@ use crate::store::state::Store;
 use crate::store::state::change::Change;
 use crate::store::state::sqlite::Sqlite;
 
-/// Records kept in memory of zones that were written to lately.
-const CACHED: usize = 400_000;
+/// Records kept in memory of zones that were written to lately: of the largest zone, and of many others beside it.
+const CACHED: usize = RECORDS_MAX + 400_000;
 /// Zones that one thread reads before it asks for more, at the start.
 const CHUNK: usize = 16;
 
@@ -39,6 +40,10 @@ pub struct Stored {
     loaded: HashMap<ZoneId, Loaded>,
     /// Grows with each use of what is loaded.
     uses: u64,
+    /// What is loaded, the longest unused first.
+    by_use: BTreeMap<u64, ZoneId>,
+    /// Records of all that is loaded, as counted when each was used last.
+    cached: usize,
     /// Zones whose records changed since they were compiled.
     dirty: BTreeSet<ZoneId>,
 }
@@ -60,6 +65,8 @@ pub struct Loaded {
     pub content: Content,
     pub set: RecordSet,
     used: u64,
+    /// How much it counts in [`Stored::cached`].
+    counted: usize,
 }
 
 impl Stored {
@@ -89,13 +96,34 @@ impl Stored {
         if let Some(zone) = self.zones.remove(&id) {
             self.keys.remove(&(zone.account, zone.apex));
         }
-        self.loaded.remove(&id);
+        self.unload(id);
         self.dirty.remove(&id);
+    }
+
+    fn unload(&mut self, id: ZoneId) {
+        if let Some(loaded) = self.loaded.remove(&id) {
+            self.by_use.remove(&loaded.used);
+            self.cached -= loaded.counted;
+        }
+    }
+
+    /// It is used now.
+    fn touch_loaded(&mut self, id: ZoneId) -> Option<&mut Loaded> {
+        let loaded = self.loaded.get_mut(&id)?;
+        self.uses += 1;
+        self.by_use.remove(&loaded.used);
+        self.by_use.insert(self.uses, id);
+        let count = loaded.set.len() + 1;
+        self.cached = self.cached - loaded.counted + count;
+        (loaded.used, loaded.counted) = (self.uses, count);
+        Some(loaded)
     }
 
     /// What was thought to be stored was not: what is in memory is forgotten.
     pub fn forget(&mut self) {
         self.loaded.clear();
+        self.by_use.clear();
+        self.cached = 0;
         self.dirty.clear();
     }
 
@@ -114,17 +142,11 @@ impl Stored {
         self.dirty.insert(id);
     }
 
-    /// Lets go of the records that were not used for longest, until few enough are left.
+    /// Lets go of the records that were not used for longest, until few enough are left; of one zone they stay.
     fn shrink(&mut self) {
-        let records =
-            |loaded: &HashMap<_, Loaded>| loaded.values().map(|l| l.set.len() + 1).sum::<usize>();
-        let mut left = records(&self.loaded);
-        while left > CACHED && self.loaded.len() > 1 {
-            let oldest = self.loaded.iter().min_by_key(|(_, loaded)| loaded.used);
-            let Some(id) = oldest.map(|(id, _)| *id) else { return };
-            if let Some(gone) = self.loaded.remove(&id) {
-                left -= gone.set.len() + 1;
-            }
+        while self.cached > CACHED && self.loaded.len() > 1 {
+            let Some((_, &oldest)) = self.by_use.first_key_value() else { return };
+            self.unload(oldest);
         }
     }
 }
@@ -211,8 +233,6 @@ impl World {
     pub(super) fn load_stored(&mut self, id: ZoneId) -> Result<Option<&mut Loaded>, String> {
         let World { stored, custom, .. } = self;
         let Some(zone) = stored.zones.get(&id) else { return Ok(None) };
-        stored.uses += 1;
-        let used = stored.uses;
         if let Entry::Vacant(place) = stored.loaded.entry(id) {
             let store = custom.usable()?.store();
             let Some(content) = store.content(id).map_err(|f| f.to_string())? else {
@@ -220,12 +240,11 @@ impl World {
             };
             let records = store.records(id, None).map_err(|f| f.to_string())?;
             let set = RecordSet::new(&zone.apex, records);
-            place.insert(Loaded { content, set, used });
+            place.insert(Loaded { content, set, used: 0, counted: 0 });
+            stored.touch_loaded(id);
             stored.shrink();
         }
-        let Some(loaded) = stored.loaded.get_mut(&id) else { return Ok(None) };
-        loaded.used = used;
-        Ok(Some(loaded))
+        Ok(stored.touch_loaded(id))
     }
 
     /// Compiles what changed, and serves it from the next snapshot on.

@@ -1,20 +1,15 @@
-//! API tokens, the groups of jobs that share a commit, and what those who read beside the publisher see.
-
-use std::sync::Arc;
+//! API tokens, and the groups of jobs that share a commit.
 
 use serde_json::{Value, json};
 use tracing::error;
 
 use super::{Now, World};
 use crate::base::id::{AccountId, ZoneId};
-use crate::base::name::Name;
 use crate::base::uuid::Uuid;
 use crate::control::command::TokenRequest;
-use crate::control::directory::{AccountRow, Directory, ZoneRow};
 use crate::control::registrar::Done;
 use crate::control::token;
 use crate::hostname::object::Hostname;
-use crate::policy::claims::Claim;
 use crate::store::state::Store;
 use crate::store::state::change::{Account, AuditEntry, Change, Token};
 use crate::store::state::scope::{Scope, Verb};
@@ -61,85 +56,6 @@ impl World {
         self.recall_claims();
         self.reconcile_claims(Now::read());
         self.restate(restated, Now::read());
-    }
-
-    /// Tells whoever reads beside the publisher what changed.
-    pub(super) fn sync_directory(&mut self) {
-        let Some(directory) = self.directory.clone() else { return };
-        let mut whole = self.ownership.take_changed();
-        let claimed = self.claims.take_changed();
-        if let Some(changed) = &mut whole {
-            changed.extend(claimed);
-        }
-        let is_news = self.custom.take_news() | std::mem::take(&mut self.accounts_stale);
-        if !is_news && whole.as_ref().is_some_and(Vec::is_empty) {
-            return;
-        }
-        let accounts = if is_news { self.account_rows() } else { Vec::new() };
-        let tokens = match self.custom.usable() {
-            Ok(open) if is_news => open.control().tokens.clone(),
-            _ => Vec::new(),
-        };
-        let claimed = |claim: &Arc<Claim>| {
-            let name = claim.apex.to_string().into();
-            ZoneRow { id: claim.zone, account: claim.account, name, claim: Some(Arc::clone(claim)) }
-        };
-        // A zone that somebody holds without a claim is there because of its file.
-        let of_file = |apex: &Name| {
-            let held = self.ownership.zone(apex.as_wire())?;
-            let name = apex.to_string().into();
-            let row = ZoneRow { id: held.id, account: held.account, name, claim: None };
-            self.claims.get(held.id).is_none().then_some(row)
-        };
-        directory.change(|rows| {
-            if is_news {
-                rows.set_accounts(accounts.into_iter());
-                rows.set_tokens(tokens.iter());
-                rows.places.clone_from(&self.settings.hostnames.places);
-            }
-            match &whole {
-                None => {
-                    let files = self.ownership.zones().filter_map(|(apex, _)| of_file(apex));
-                    files.for_each(|zone| rows.put_zone(zone));
-                    self.claims.all().for_each(|claim| rows.put_zone(claimed(claim)));
-                }
-                Some(changed) => {
-                    for apex in changed {
-                        let name = apex.to_string();
-                        let old: Vec<_> = rows.zones_named(&name).map(|zone| zone.id).collect();
-                        old.into_iter().for_each(|id| rows.remove_zone(id));
-                        of_file(apex).into_iter().for_each(|zone| rows.put_zone(zone));
-                        self.claims.named(apex).for_each(|claim| rows.put_zone(claimed(claim)));
-                    }
-                }
-            }
-        });
-    }
-
-    /// From now on somebody reads beside the publisher.
-    pub fn open_directory(&mut self) -> Arc<Directory> {
-        let directory = Arc::clone(self.directory.get_or_insert_default());
-        self.sync_directory();
-        directory
-    }
-
-    fn account_rows(&mut self) -> Vec<AccountRow> {
-        let stored: Vec<Account> = match self.custom.usable() {
-            Ok(open) => open.control().accounts.clone(),
-            Err(_) => Vec::new(),
-        };
-        let rows = self.ownership.accounts().map(|(name, id)| {
-            let stored = stored.iter().find(|a| a.id == id);
-            let title = self.settings.accounts.get(name).map_or("", |a| &a.name);
-            AccountRow {
-                id,
-                name: name.into(),
-                title: title.into(),
-                created_at: stored.map_or(Default::default(), |a| a.created_at),
-                settings: stored.map_or("{}", |a| &a.settings).into(),
-            }
-        });
-        rows.collect()
     }
 
     /// Answers a request of the command line.
@@ -203,7 +119,7 @@ impl World {
         let entry = self.token_entry(&token, "token.created", actor, now);
         let mut changes = Vec::new();
         if let Some(id) = token.account
-            && !self.custom.usable()?.control().accounts.iter().any(|a| a.id == id)
+            && self.custom.usable()?.control().account(id).is_none()
         {
             let name = self.account_name(id).to_owned();
             let settings = "{}".to_owned();
@@ -216,8 +132,7 @@ impl World {
 
     /// Gives a token a new secret, and hands it out.
     pub fn roll_token(&mut self, id: Uuid, actor: &str, now: Now) -> Result<String, String> {
-        let tokens = &self.custom.usable()?.control().tokens;
-        let token = tokens.iter().find(|t| t.id == id).cloned();
+        let token = self.custom.usable()?.control().token(id).cloned();
         let token = token.ok_or_else(|| format!("no token has the id {id}"))?;
         let mut secret = [0; 20];
         getrandom::fill(&mut secret)
@@ -231,8 +146,7 @@ impl World {
 
     /// Ends a token: the next request with it is refused.
     pub fn revoke_token(&mut self, id: Uuid, actor: &str, now: Now) -> Result<(), String> {
-        let tokens = &self.custom.usable()?.control().tokens;
-        let token = tokens.iter().find(|t| t.id == id).cloned();
+        let token = self.custom.usable()?.control().token(id).cloned();
         let token = token.ok_or_else(|| format!("no token has the id {id}"))?;
         let entry = self.token_entry(&token, "token.revoked", actor, now);
         self.commit_state(&[Change::TokenRemoved(id), Change::Audit(entry)], actor, now)
