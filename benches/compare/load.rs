@@ -36,6 +36,16 @@ impl Questions {
         questions
     }
 
+    /// These questions: name and type.
+    pub fn of(all: impl Iterator<Item = (String, u16)>) -> Questions {
+        let mut questions = Questions { octets: Vec::new(), ends: Vec::new() };
+        for (name, qtype) in all {
+            packet(&name, qtype, &mut questions.octets);
+            questions.ends.push(questions.octets.len() as u32);
+        }
+        questions
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }

@@ -1,5 +1,6 @@
 //! Side by side with other servers: one command that makes the zones, starts the servers, asks them and writes it down.
 
+mod api;
 mod echo;
 mod load;
 mod process;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   cargo bench --bench compare -- run
   cargo bench --bench compare -- run --sets big,many100k --servers bailiwick,gdnsd,nsd,knot
   cargo bench --bench compare -- run --sets many100k --servers bailiwick --steps edits --rounds 3
+  cargo bench --bench compare -- api --steps writes,revoked
   cargo bench --bench compare -- report target/compare/results.json
 
 Servers that are not installed are left out. Debian's packages, whose services should be stopped:
@@ -51,6 +53,8 @@ enum Job {
     /// Measures, and writes results.json, results.md and one plot for each set.
     #[command(after_help = EXAMPLES)]
     Run(Run),
+    /// Measures the API: writes beside questions, lists among a million, grants that are taken back.
+    Api(api::Run),
     /// Makes the table and the plots of a results.json again.
     Report { results: PathBuf },
     /// The floor: sends all datagrams back with some octets more.
@@ -117,6 +121,7 @@ fn main() -> Outcome<()> {
             let text = fs::read_to_string(&results)?;
             publish(&serde_json::from_str(&text)?, results.parent().unwrap_or(Path::new(".")))?;
         }
+        Some(Job::Api(run)) => api::measure(run)?,
         Some(Job::Run(mut run)) => {
             fs::create_dir_all(&run.folder)?;
             run.folder = run.folder.canonicalize()?;

@@ -124,7 +124,8 @@ impl Filter {
     }
 
     /// One page, and how many there are in all. Zones lie in the order of their names already, each account's by
-    /// themselves too: nothing is sorted but accounts, and what is passed over is not looked at if nothing is asked of it.
+    /// themselves too: nothing is sorted but accounts, and of what is passed over nothing is looked at if nothing is
+    /// asked of it.
     pub fn page<'r>(
         &self,
         rows: &'r Rows,

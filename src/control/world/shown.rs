@@ -1,4 +1,5 @@
-//! What those who read beside the publisher see: the directory is brought up to date with each snapshot, by what changed.
+//! What those who read beside the publisher see: the directory is brought up to date with each snapshot, by what
+//! changed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
