@@ -40,6 +40,8 @@ pub enum Command {
     Describe { keys: Vec<Key>, reply: SyncSender<Vec<Described>> },
     /// Read the files of these zones again.
     ReadAgain { keys: Vec<Key>, reply: SyncSender<()> },
+    /// Leave what the next start would find out by reading logs.
+    Copies,
     /// About custom hostnames.
     Hostname { request: HostnameRequest, reply: Reply },
     /// Anything else, by whoever knows what to do with the world.

@@ -86,6 +86,8 @@ impl Imager {
         // Nothing is ever sent: the other end is dropped.
         while stop.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             pause = EVERY;
+            // Not only at the end: a start after a crash wants them as well.
+            let _ = self.handle.send(Command::Copies);
             let changes = self.changes.load(Ordering::Relaxed);
             if written == Some(changes) {
                 continue;

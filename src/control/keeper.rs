@@ -29,6 +29,8 @@ enum Message {
     Now(Kept, SyncSender<Result<(), String>>),
     /// Answers when everything sent before is on disk.
     Flush(SyncSender<Result<(), String>>),
+    /// A copy of the index is wanted, so that a start after a crash finds one.
+    Copy,
     Stop,
 }
 
@@ -57,6 +59,11 @@ impl Keeper {
     /// Puts the text on disk and waits for it. If that fails, it is not tried again.
     pub fn send_now(&self, kept: Kept) -> Result<(), String> {
         self.ask(|answer| Message::Now(kept, answer))
+    }
+
+    /// Has a copy of the index written for the next start, when all that was sent is on disk.
+    pub fn copy_index(&self) {
+        let _ = self.sender.send(Message::Copy);
     }
 
     /// Waits until all that was sent is on disk.
@@ -116,7 +123,7 @@ impl Disk {
                 let _ = answer.send(result.clone());
             }
             if more == More::Never {
-                return self.end();
+                return self.copy_index();
             }
         }
     }
@@ -138,6 +145,7 @@ impl Disk {
                     let result = self.write_now(kept);
                     let _ = answer.send(result);
                 }
+                Message::Copy => self.copy(),
                 Message::Stop => return More::Never,
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -149,8 +157,15 @@ impl Disk {
         More::Later
     }
 
-    /// Nothing comes any more: what a start would find out by reading the log is left for it.
-    fn end(&mut self) {
+    fn copy(&mut self) {
+        // What could not be written is in no copy.
+        if self.write().is_ok() {
+            self.copy_index();
+        }
+    }
+
+    /// What a start would find out by reading the log is left for it.
+    fn copy_index(&mut self) {
         if self.waiting.is_empty()
             && let Err(error) = self.zones.copy_index()
         {

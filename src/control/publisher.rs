@@ -278,13 +278,14 @@ impl Task {
             match self.inbox.wait(wait) {
                 Ok(command) => self.obey(command),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
             self.on_time();
             self.publish();
             self.sweep();
             self.figures.turned(Now::read().unix);
         }
+        self.world.leave();
     }
 
     fn next_due(&self) -> Instant {
@@ -328,6 +329,7 @@ impl Task {
                 self.publish();
                 let _ = reply.send(());
             }
+            Command::Copies => self.world.leave(),
             Command::Hostname { request, reply } => {
                 let result = self.world.hostname(&request, Now::read());
                 // Granted or revoked: from the next question on, and before anybody is told.

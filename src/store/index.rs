@@ -21,7 +21,8 @@ use crate::base::hash::Keyed;
 use crate::base::id::ZoneId;
 
 const MAGIC: &[u8; 8] = b"BWINDEX1";
-const STAMP: usize = 7 * 8;
+/// Octets of a stamp.
+pub(super) const STAMP: usize = 7 * 8;
 const ENTRY: usize = 32;
 const CRC: usize = 4;
 /// Ids of a page, as a power of two.

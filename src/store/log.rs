@@ -3,6 +3,7 @@
 //! When the log cannot be written (read-only, full), the state in memory goes on being right, and every later save
 //! first tries to write the whole state anew. When most of the log is history, it is written anew too.
 
+use std::fs::Metadata;
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,29 @@ impl<R: Serialize + DeserializeOwned> Log<R> {
         };
         let behind = journal.is_none();
         Ok(Log { path: path.to_owned(), journal, behind, written, record: PhantomData })
+    }
+
+    /// The log at `path`, which is not read: somebody knows what it comes to by what the file system says of it, and how
+    /// many records that takes.
+    pub fn resume(
+        path: &Path,
+        known: impl FnOnce(&Metadata) -> Option<u64>,
+    ) -> io::Result<Option<Log<R>>> {
+        let mut written = None;
+        let journal = Journal::resume(path, |log| {
+            written = known(log);
+            written.is_some()
+        })?;
+        let written = written.map_or(0, |written| usize::try_from(written).unwrap_or(usize::MAX));
+        let (path, record) = (path.to_owned(), PhantomData);
+        let log = |journal| Log { path, journal: Some(journal), behind: false, written, record };
+        Ok(journal.map(log))
+    }
+
+    /// What the file system says of the log, and how many records it has; `None`: it is not what memory holds.
+    pub fn metadata(&self) -> Option<(Metadata, u64)> {
+        let journal = self.journal.as_ref().filter(|j| !self.behind && !j.is_failed())?;
+        Some((journal.metadata().ok()?, self.written as u64))
     }
 
     /// Whether the last save failed: the disk holds an older state than memory.

@@ -6,6 +6,7 @@ pub mod grants;
 pub mod image;
 mod index;
 pub mod journal;
+mod ledger;
 pub mod log;
 pub mod ownership;
 pub mod state;

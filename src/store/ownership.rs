@@ -1,14 +1,17 @@
 //! Who holds what: accounts and zones with ids that are never used again (`ownership.log`).
 //!
 //! Changes are made in memory and put on disk by `save`. A log that cannot be written does not stop the server: what
-//! was decided holds in memory, and the next save tries to write it all.
+//! was decided holds in memory, and the next save tries to write it all. `ledger.rs` keeps a copy of the state for the
+//! next start.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::index::stamp;
+use super::ledger::{self, Ledger};
 use super::log::Log;
 use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
@@ -31,12 +34,17 @@ pub struct Held {
 pub struct Ownership {
     state: State,
     log: Log<Record>,
+    /// Of the copy of the state.
+    copy: PathBuf,
+    /// It is of the state as it is.
+    is_copied: bool,
     pending: Vec<Record>,
     /// Zones that came or went since they were last taken, if somebody takes them.
     changed: Option<Vec<Name>>,
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 struct State {
     accounts: BTreeMap<Box<str>, AccountId>,
     zones: HashMap<Name, Held, Keyed>,
@@ -75,6 +83,11 @@ enum Record {
 impl Ownership {
     /// Opens `ownership.log` at `path`.
     pub fn open(path: &Path) -> io::Result<Ownership> {
+        let copy = path.with_extension("index");
+        if let Some((state, log)) = resume(path, &copy) {
+            let (pending, changed, is_copied) = (Vec::new(), None, true);
+            return Ok(Ownership { state, log, copy, is_copied, pending, changed });
+        }
         let mut state = State::default();
         // A table that grows step by step to a million names is built twice.
         let octets = std::fs::metadata(path).map_or(0, |log| log.len());
@@ -89,7 +102,10 @@ impl Ownership {
         state.zones.shrink_to_fit();
         match wrong {
             Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
-            None => Ok(Ownership { state, log, pending: Vec::new(), changed: None }),
+            None => {
+                let (pending, changed, is_copied) = (Vec::new(), None, false);
+                Ok(Ownership { state, log, copy, is_copied, pending, changed })
+            }
         }
     }
 
@@ -173,6 +189,7 @@ impl Ownership {
 
     fn change(&mut self, record: Record) {
         self.state.apply(&record).expect("records made here fit the state");
+        self.is_copied = false;
         self.pending.push(record);
     }
 
@@ -192,6 +209,28 @@ impl Ownership {
         self.pending = Vec::new();
         Ok(())
     }
+
+    /// Writes a copy of the state for the next start, unless there is one, or the log does not hold all of it.
+    pub fn copy(&mut self) -> io::Result<()> {
+        let is_needed = !self.is_copied && !self.is_behind();
+        let Some((log, written)) = self.log.metadata().filter(|_| is_needed) else {
+            return Ok(());
+        };
+        ledger::write(&self.copy, &stamp(&log), &self.state.ledger(written))?;
+        self.is_copied = true;
+        Ok(())
+    }
+}
+
+/// The state out of its copy, if that is of the log as it is.
+fn resume(path: &Path, copy: &Path) -> Option<(State, Log<Record>)> {
+    let mut ledger = None;
+    let log = Log::resume(path, |log| {
+        ledger = ledger::read(copy, &stamp(log));
+        ledger.as_ref().map(|ledger| ledger.written)
+    });
+    let (Ok(Some(log)), Some(ledger)) = (log, ledger) else { return None };
+    Some((State::of(ledger), log))
 }
 
 /// The zones held according to the `ownership.log` at `path`, which may be another process's: apex and account.
@@ -248,6 +287,21 @@ impl State {
     fn drop_orphans(&mut self) {
         let accounts: HashSet<AccountId> = self.accounts.values().copied().collect();
         self.zones.retain(|_, held| accounts.contains(&held.account));
+    }
+
+    fn of(ledger: Ledger) -> State {
+        let Ledger { next_account, next_zone, accounts, zones, .. } = ledger;
+        let (accounts, zones) = (accounts.into_iter().collect(), zones.into_iter().collect());
+        State { accounts, zones, next_account, next_zone }
+    }
+
+    fn ledger(&self, written: u64) -> Ledger {
+        let accounts = self.accounts.iter().map(|(name, &id)| (name.clone(), id)).collect();
+        let zones = self.zones.iter().map(|(apex, &held)| (apex.clone(), held));
+        let mut zones: Vec<(Name, Held)> = zones.collect();
+        zones.sort_unstable_by_key(|(_, held)| (held.account, held.id));
+        let State { next_account, next_zone, .. } = *self;
+        Ledger { written, next_account, next_zone, accounts, zones }
     }
 
     fn records(&self) -> impl Iterator<Item = Record> {
@@ -344,6 +398,36 @@ mod tests {
         let a2 = o.add_account("a");
         assert!(a2 > a);
         assert!(o.add_zone(&n("x.example"), a2, false) > last);
+    }
+
+    #[test]
+    fn a_copy_is_used_until_the_log_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ownership.log");
+        let open = || {
+            let o = Ownership::open(&path).unwrap();
+            let is_resumed = resume(&path, &o.copy).is_some();
+            (o, is_resumed)
+        };
+        let mut o = open().0;
+        let (a, b) = (o.add_account("a"), o.add_account("b"));
+        o.add_zone(&n("a.example"), a, false);
+        o.add_zone(&n("b.example"), b, true);
+        o.add_zone(&n("gone.example"), b, true);
+        o.remove_zone(n("gone.example").as_wire());
+        // What is not on disk is in no copy.
+        o.copy().unwrap();
+        assert!(!o.copy.exists());
+        o.save().unwrap();
+        o.copy().unwrap();
+        let (mut again, is_resumed) = open();
+        assert!(is_resumed && again.state == o.state);
+        assert_eq!(again.log.metadata().unwrap().1, o.log.metadata().unwrap().1);
+        let c = again.add_account("c");
+        assert_eq!(again.add_zone(&n("c.example"), c, false), ZoneId(3));
+        again.save().unwrap();
+        let (read, is_resumed) = open();
+        assert!(!is_resumed && read.state == again.state);
     }
 
     #[test]
