@@ -112,6 +112,13 @@ impl Default for Keyed {
     }
 }
 
+impl Keyed {
+    /// For who hashes by itself.
+    pub fn key(&self) -> &HashKey {
+        &self.0
+    }
+}
+
 impl BuildHasher for Keyed {
     type Hasher = KeyedHasher;
 

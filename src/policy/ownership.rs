@@ -6,6 +6,7 @@
 //! are decided in the order in which they were first made, each against all before it, and among those made at once
 //! the upper name first, then the account's name in order. A zone whose file is broken holds its name like any other.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::tree::Tree;
@@ -133,6 +134,38 @@ impl Register {
             decisions[i] = Some(decision);
         }
         decisions.into_iter().map(|d| d.expect("every claim was decided")).collect()
+    }
+
+    /// What `settle` makes of an empty register and the claims of all incumbents, whose apexes differ: the register, and
+    /// the claims that are refused, by number. Names of one account that has nobody else above or below it need not be
+    /// judged: nothing could refuse them, whoever came first.
+    pub fn resume(
+        claims: &[Claim<'_>],
+        permissions: &impl Permissions,
+    ) -> (Register, Vec<(usize, Refusal)>) {
+        let mut tree = Tree::default();
+        tree.reserve(claims.len());
+        claims.iter().for_each(|claim| tree.insert(claim.apex, claim.account));
+        // What was given may have been taken back.
+        let is_plain = |claim: &Claim<'_>| {
+            matches!(claim.standing, Standing::Incumbent { given: false, .. }) && claim.apex != [0]
+        };
+        let doubtful: HashSet<&[u8]> =
+            claims.iter().filter(|claim| !is_plain(claim)).map(|claim| claim.apex).collect();
+        let families = tree.families(|name| !doubtful.is_empty() && doubtful.contains(name));
+        let mut register = Register { tree };
+        if !families.any_mixed() {
+            return (register, Vec::new());
+        }
+        let numbers = 0..claims.len();
+        let mixed: Vec<usize> =
+            numbers.filter(|&n| register.tree.is_mixed(&families, claims[n].apex)).collect();
+        mixed.iter().for_each(|&n| register.tree.remove(claims[n].apex));
+        let judged: Vec<Claim<'_>> = mixed.iter().map(|&n| claims[n]).collect();
+        let decisions = register.settle(&judged, permissions);
+        let refused = mixed.into_iter().zip(decisions);
+        let refused = refused.filter_map(|(n, decision)| Some((n, decision.err()?))).collect();
+        (register, refused)
     }
 
     /// Nobody holds `apex` any more.

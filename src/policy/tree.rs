@@ -1,19 +1,18 @@
 //! Held names as a tree: who holds a name, what is the nearest held name above it, what are those right below it.
 //!
-//! Every step is one hash look-up a label; nothing is ever scanned, among a million names either.
+//! Every step is one hash look-up a label; nothing is ever scanned, among a million names either. One pass over a name
+//! gives the hashes of all names above it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use crate::base::hash::Keyed;
+use crate::base::hash::{HashKey, Keyed};
 use crate::base::id::AccountId;
 use crate::base::name;
 
 /// Names with their holders. Wire names, lower case.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// Every held name, and every name between one and the root, by its node.
-    index: HashMap<Arc<[u8]>, u32, Keyed>,
+    key: Keyed,
+    index: Index,
+    /// Every held name, and every name between one and the root.
     nodes: Vec<Node>,
     /// Nodes that are not used.
     free: Vec<u32>,
@@ -24,13 +23,86 @@ const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Node {
-    name: Arc<[u8]>,
+    name: Box<[u8]>,
+    hash: u64,
     holder: Option<AccountId>,
     parent: u32,
     first_child: u32,
     /// Siblings.
     next: u32,
     previous: u32,
+}
+
+/// Nodes by the hashes of their names: open addressing over numbers, at most half full.
+#[derive(Debug, Default)]
+struct Index {
+    /// A power of two of them, or none.
+    slots: Vec<u32>,
+    count: usize,
+}
+
+impl Index {
+    fn find(&self, nodes: &[Node], hash: u64, name: &[u8]) -> Option<u32> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut slot = hash as usize & mask;
+        loop {
+            let at = self.slots[slot];
+            let node = nodes.get(at as usize)?;
+            if node.hash == hash && *node.name == *name {
+                return Some(at);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Adds a node that is in `nodes` and not here.
+    fn put(&mut self, nodes: &[Node], at: u32) {
+        if self.slots.len() < 2 * (self.count + 1) {
+            self.resize(nodes, self.count + 1);
+        }
+        self.enter(nodes[at as usize].hash, at);
+        self.count += 1;
+    }
+
+    /// Makes room for as many nodes.
+    fn resize(&mut self, nodes: &[Node], count: usize) {
+        let slots = (2 * count).next_power_of_two().max(8);
+        for at in std::mem::replace(&mut self.slots, vec![NONE; slots]) {
+            if at != NONE {
+                self.enter(nodes[at as usize].hash, at);
+            }
+        }
+    }
+
+    fn enter(&mut self, hash: u64, at: u32) {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while self.slots[slot] != NONE {
+            slot = (slot + 1) & mask;
+        }
+        self.slots[slot] = at;
+    }
+
+    /// Takes out a node. Those behind it move up, so that no gap ends a search too early.
+    fn take(&mut self, nodes: &[Node], at: u32) {
+        let mask = self.slots.len() - 1;
+        let mut gap = nodes[at as usize].hash as usize & mask;
+        while self.slots[gap] != at {
+            gap = (gap + 1) & mask;
+        }
+        let mut slot = gap;
+        loop {
+            slot = (slot + 1) & mask;
+            let Some(node) = nodes.get(self.slots[slot] as usize) else { break };
+            let home = node.hash as usize & mask;
+            if slot.wrapping_sub(home) & mask >= slot.wrapping_sub(gap) & mask {
+                self.slots[gap] = self.slots[slot];
+                gap = slot;
+            }
+        }
+        self.slots[gap] = NONE;
+        self.count -= 1;
+    }
 }
 
 /// A held name and its holder.
@@ -41,16 +113,33 @@ pub struct Holding<'a> {
 }
 
 impl Tree {
+    /// Makes room for as many names.
+    pub fn reserve(&mut self, names: usize) {
+        self.nodes.reserve(names);
+        let count = self.index.count + names;
+        if self.index.slots.len() < 2 * count {
+            self.index.resize(&self.nodes, count);
+        }
+    }
+
+    fn key(&self) -> &HashKey {
+        self.key.key()
+    }
+
+    fn find(&self, name: &[u8]) -> Option<u32> {
+        self.index.find(&self.nodes, self.key().name(name), name)
+    }
+
     /// Who holds exactly `name`.
     pub fn holder(&self, name: &[u8]) -> Option<AccountId> {
-        self.nodes[*self.index.get(name)? as usize].holder
+        self.nodes[self.find(name)? as usize].holder
     }
 
     /// The nearest held name strictly above `name`.
     pub fn above(&self, name: &[u8]) -> Option<Holding<'_>> {
         let mut rest = name::parent(name);
         while let Some(above) = rest {
-            if let Some(&at) = self.index.get(above) {
+            if let Some(at) = self.find(above) {
                 // From here on the tree has every name up to the root.
                 return self.held_from(at);
             }
@@ -72,8 +161,8 @@ impl Tree {
 
     /// The held names strictly below `name` with no held name between.
     pub fn below(&self, name: &[u8]) -> impl Iterator<Item = Holding<'_>> {
-        let mut open = match self.index.get(name) {
-            Some(&at) => vec![self.nodes[at as usize].first_child],
+        let mut open = match self.find(name) {
+            Some(at) => vec![self.nodes[at as usize].first_child],
             None => Vec::new(),
         };
         std::iter::from_fn(move || {
@@ -94,39 +183,65 @@ impl Tree {
 
     /// `holder` holds `name` from now on.
     pub fn insert(&mut self, name: &[u8], holder: AccountId) {
-        let at = self.node(name);
+        let at = self.node(name, self.key().name(name));
         self.nodes[at as usize].holder = Some(holder);
     }
 
     /// Nobody holds `name` any more.
     pub fn remove(&mut self, name: &[u8]) {
-        let Some(&at) = self.index.get(name) else { return };
+        let Some(at) = self.find(name) else { return };
         self.nodes[at as usize].holder = None;
         self.prune(at);
     }
 
+    /// Names that stand in each other's way, though of different accounts, and those of which `is_doubtful` is true:
+    /// all names at and below a held name above which nothing is held go together. Only for a tree from which nothing
+    /// was ever removed. Tells each held name whether it is of such a family.
+    pub fn families(&self, is_doubtful: impl Fn(&[u8]) -> bool) -> Families {
+        // Names are entered after those above them.
+        let mut top = vec![NONE; self.nodes.len()];
+        let mut mixed = vec![false; self.nodes.len()];
+        let mut any = false;
+        for (at, node) in self.nodes.iter().enumerate() {
+            top[at] = match top.get(node.parent as usize) {
+                Some(&above) if above != NONE => above,
+                _ if node.holder.is_some() => at as u32,
+                _ => NONE,
+            };
+            let Some(first) = self.nodes.get(top[at] as usize) else { continue };
+            if node.holder.is_some() && (node.holder != first.holder || is_doubtful(&node.name)) {
+                mixed[top[at] as usize] = true;
+                any = true;
+            }
+        }
+        Families { top, mixed, any }
+    }
+
+    /// Whether a held name is of a mixed family.
+    pub fn is_mixed(&self, families: &Families, name: &[u8]) -> bool {
+        families.any
+            && self.find(name).is_some_and(|at| {
+                let top = families.top[at as usize];
+                families.mixed.get(top as usize).is_some_and(|mixed| *mixed)
+            })
+    }
+
     /// The node of `name`, made with all above it if it is missing.
-    fn node(&mut self, name: &[u8]) -> u32 {
-        if let Some(&at) = self.index.get(name) {
+    fn node(&mut self, name: &[u8], hash: u64) -> u32 {
+        if let Some(at) = self.index.find(&self.nodes, hash, name) {
             return at;
         }
         let parent = match name::parent(name) {
-            Some(above) => self.node(above),
+            Some(above) => self.node(above, self.key().name(above)),
             None => NONE,
         };
         let next = match self.nodes.get(parent as usize) {
             Some(parent) => parent.first_child,
             None => NONE,
         };
-        let name: Arc<[u8]> = name.into();
-        let node = Node {
-            name: Arc::clone(&name),
-            holder: None,
-            parent,
-            first_child: NONE,
-            next,
-            previous: NONE,
-        };
+        let (holder, first_child, previous) = (None, NONE, NONE);
+        let name = name.into();
+        let node = Node { name, hash, holder, parent, first_child, next, previous };
         let at = match self.free.pop() {
             Some(at) => {
                 self.nodes[at as usize] = node;
@@ -143,7 +258,7 @@ impl Tree {
         if let Some(next) = self.nodes.get_mut(next as usize) {
             next.previous = at;
         }
-        self.index.insert(name, at);
+        self.index.put(&self.nodes, at);
         at
     }
 
@@ -154,7 +269,7 @@ impl Tree {
                 return;
             }
             let (parent, next, previous) = (node.parent, node.next, node.previous);
-            self.index.remove(&node.name);
+            self.index.take(&self.nodes, at);
             match self.nodes.get_mut(previous as usize) {
                 Some(previous) => previous.next = next,
                 None => {
@@ -169,6 +284,23 @@ impl Tree {
             self.free.push(at);
             at = parent;
         }
+    }
+}
+
+/// Which held names of a tree are related: see [`Tree::families`].
+#[derive(Debug)]
+pub struct Families {
+    /// Of each node the held one above which nothing is held.
+    top: Vec<u32>,
+    /// Of each such node.
+    mixed: Vec<bool>,
+    any: bool,
+}
+
+impl Families {
+    /// Whether some family is mixed.
+    pub fn any_mixed(&self) -> bool {
+        self.any
     }
 }
 
@@ -222,7 +354,7 @@ mod tests {
             assert_eq!(tree.holder(n("b.c").as_wire()), Some(AccountId(round)));
             tree.remove(n("b.c").as_wire());
             tree.remove(n(".").as_wire());
-            assert!(tree.index.is_empty());
+            assert!(tree.index.count == 0 && tree.index.slots.iter().all(|at| *at == NONE));
             assert_eq!(tree.free.len(), tree.nodes.len());
         }
         assert_eq!(tree.nodes.len(), 4);

@@ -172,19 +172,22 @@ fn settle_incumbents<'a>(
 ) -> (Register, Vec<(AccountId, Name, Refusal)>) {
     let mut held: Vec<_> = ownership.zones().collect();
     held.sort_unstable_by_key(|(_, held)| held.id);
+    // Neighbours often are of one account.
+    let mut last = None;
     let claims: Vec<Claim<'_>> = held
         .iter()
-        .map(|(apex, held)| Claim {
-            apex: apex.as_wire(),
-            account: held.account,
-            account_name: name_of(held.account),
-            standing: Standing::Incumbent { id: held.id, given: held.given },
+        .map(|(apex, held)| {
+            let known = last.filter(|(account, _)| *account == held.account);
+            let (_, account_name) = known.unwrap_or_else(|| (held.account, name_of(held.account)));
+            last = Some((held.account, account_name));
+            let standing = Standing::Incumbent { id: held.id, given: held.given };
+            Claim { apex: apex.as_wire(), account: held.account, account_name, standing }
         })
         .collect();
-    let mut register = Register::default();
-    let decisions = register.settle(&claims, allowed);
-    let lost = held.iter().zip(decisions).filter_map(|((apex, held), decision)| {
-        decision.err().map(|refusal| (held.account, (*apex).clone(), refusal))
+    let (register, refused) = Register::resume(&claims, allowed);
+    let lost = refused.into_iter().map(|(n, refusal)| {
+        let (apex, held) = held[n];
+        (held.account, apex.clone(), refusal)
     });
     let lost = lost.collect();
     (register, lost)

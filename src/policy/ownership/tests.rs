@@ -355,4 +355,54 @@ proptest! {
             prop_assert_eq!(decision[0].is_ok(), oracle(&mut held, name, *account, &allowed));
         }
     }
+
+    /// A register that is resumed is the one that judging every name would make.
+    #[test]
+    fn resuming_is_settling(
+        held in prop::collection::btree_map(names(), (1u32..4, 0u32..8, any::<u32>()), 1..25),
+        delegates in prop::collection::vec((names(), names(), 1u32..4), 0..12),
+        suffixes in prop::collection::vec(names(), 0..3),
+        given in prop::collection::vec((names(), 1u32..4), 0..3),
+        root in 0u32..12,
+    ) {
+        let mut allowed = Allowed { suffixes, ..Allowed::default() };
+        for (name, to) in given {
+            allowed.given.insert(name, AccountId(to));
+        }
+        for (upper, name, to) in delegates {
+            allowed.delegates.entry(upper).or_default().insert(name, AccountId(to));
+        }
+        allowed.given.insert(Name::root(), AccountId(1));
+        let mut held: Vec<(Name, u32, bool, u32)> =
+            held.into_iter().map(|(n, (account, given, id))| (n, account, given == 0, id)).collect();
+        if (1..4).contains(&root) {
+            held.push((Name::root(), root, true, 7));
+        }
+        held.sort_by_key(|(.., id)| *id);
+        let claims: Vec<Claim<'_>> = held
+            .iter()
+            .map(|(name, account, given, id)| Claim {
+                standing: Standing::Incumbent { id: ZoneId(*id), given: *given },
+                ..claim(name, AccountId(*account))
+            })
+            .collect();
+        let mut settled = Register::default();
+        let decisions = settled.settle(&claims, &allowed);
+        let (mut resumed, refused) = Register::resume(&claims, &allowed);
+        let expected: Vec<(usize, Refusal)> =
+            decisions.into_iter().enumerate().filter_map(|(n, d)| Some((n, d.err()?))).collect();
+        prop_assert_eq!(refused, expected);
+        for (name, account, ..) in &held {
+            let is_new = [claim(name, AccountId(*account))];
+            prop_assert_eq!(settled.holder(name.as_wire()), resumed.holder(name.as_wire()));
+            prop_assert_eq!(settled.settle(&is_new, &allowed), resumed.settle(&is_new, &allowed));
+            let below = |r: &Register| {
+                let mut all: Vec<_> = r.tree.below(name.as_wire()).map(|h| h.name.to_vec()).collect();
+                all.sort();
+                all
+            };
+            prop_assert_eq!(below(&settled), below(&resumed));
+            prop_assert_eq!(settled.tree.above(name.as_wire()), resumed.tree.above(name.as_wire()));
+        }
+    }
 }
