@@ -1,4 +1,5 @@
-//! A start with an image of the zones ends in the same state as one that reads all files, whatever happened between.
+//! A start with an image of the zones, and with the copies of what logs come to, ends in the same state as one that
+//! reads all logs and files, whatever happened between.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,6 +11,9 @@ use bailiwick::config::settings::Overrides;
 use bailiwick::control::command::{Command, reply};
 use bailiwick::control::publisher::{self, Origin, Publisher};
 use bailiwick::store::image::IMAGE;
+
+/// What a start may take short ways with. Without them it reads everything.
+const SHORT: [&str; 3] = [IMAGE, "ownership.index", "zones.index"];
 
 struct World {
     folder: tempfile::TempDir,
@@ -31,8 +35,29 @@ impl World {
             fs::create_dir_all(world.path("zones").join(account)).unwrap();
         }
         world.write("zones/..data/linked.zone", &text(0, ""));
-        fs::write(world.path("config.toml"), "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+        world.configure("");
         world
+    }
+
+    fn configure(&self, more: &str) {
+        let text = format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{more}");
+        fs::write(self.path("config.toml"), text).unwrap();
+    }
+
+    /// Some zones allow others below them, and some are asked otherwise.
+    fn configure_randomly(&mut self) {
+        let mut text = String::new();
+        for zone in (1..24).step_by(5) {
+            let account = ["one", "two", "three"][self.random(3) as usize];
+            let delegates = match self.random(2) {
+                0 => format!("delegates = {{ \"s.z{zone}.example\" = \"{account}\" }}\n"),
+                _ => "cross_account = \"anyone\"\n".to_owned(),
+            };
+            text += &format!("[zones.\"z{zone}.example\"]\n{delegates}");
+        }
+        let mode = ["refuse", "nodata"][self.random(2) as usize];
+        text += &format!("[accounts.two]\non_violation = \"{mode}\"\n");
+        self.configure(&text);
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -116,7 +141,11 @@ impl World {
         let mut zones: Vec<String> = snapshot
             .catalog
             .iter()
-            .map(|zone| format!("{:?} {:?} {:?}", zone.id, zone.account, &zone.data.block()[..]))
+            .map(|zone| {
+                let settings = (zone.on_violation, zone.cross_account, zone.flatten);
+                let data = &zone.data.block()[..];
+                format!("{:?} {:?} {settings:?} {data:?}", zone.id, zone.account)
+            })
             .collect();
         zones.sort();
         let (sender, answer) = reply();
@@ -126,13 +155,13 @@ impl World {
         Seen { zones, list, ownership }
     }
 
-    /// Starts twice from the same data folder, with the image and without it.
+    /// Starts twice from the same data folder, with the image and the copies and without them.
     fn compare(&self, what: &str) {
         copy(&self.path("data"), &self.path("before"));
         let with = self.started();
         fs::remove_dir_all(self.path("data")).unwrap();
         fs::rename(self.path("before"), self.path("data")).unwrap();
-        fs::remove_file(self.path("data").join(IMAGE)).unwrap();
+        SHORT.iter().for_each(|short| drop(fs::remove_file(self.path("data").join(short))));
         assert_eq!(with, self.started(), "{what}");
     }
 
@@ -178,7 +207,7 @@ fn image_of(publisher: &Publisher, zones: usize) {
 fn random_edits_while_the_server_is_down() {
     let mut world = World::new(7);
     (0..60).for_each(|_| world.edit());
-    for round in 0..4 {
+    for round in 0..6 {
         let publisher = world.start();
         let settled = |list: &serde_json::Value| {
             let rows = list.as_array().unwrap();
@@ -193,6 +222,9 @@ fn random_edits_while_the_server_is_down() {
         }
         publisher.stop();
         (0..12).for_each(|_| world.edit());
+        if round > 2 {
+            world.configure_randomly();
+        }
         world.compare(&format!("round {round}"));
     }
 }
@@ -234,4 +266,51 @@ fn a_file_that_is_young_is_not_believed() {
     image_of(&publisher, 1);
     publisher.stop();
     world.compare("read again");
+}
+
+#[test]
+fn what_is_damaged_stale_or_of_another_config_is_not_believed() {
+    let world = World::new(3);
+    world.configure("[zones.\"z1.example\"]\ndelegates = { \"s.z1.example\" = \"two\" }\n");
+    for zone in 0..10 {
+        world.write(&format!("zones/one/z{zone}.example.zone"), &text(zone, ""));
+    }
+    world.write("zones/two/s.z1.example.zone", &text(3, ""));
+    let publisher = world.start();
+    image_of(&publisher, 11);
+    publisher.stop();
+    copy(&world.path("data"), &world.path("whole"));
+    let again = || {
+        fs::remove_dir_all(world.path("data")).unwrap();
+        copy(&world.path("whole"), &world.path("data"));
+    };
+    for short in SHORT {
+        assert!(world.path("data").join(short).exists(), "{short}");
+        for at in [0, 3, 5, 7] {
+            again();
+            let path = world.path("data").join(short);
+            let mut octets = fs::read(&path).unwrap();
+            let at = octets.len() * at / 8;
+            octets[at] ^= 4;
+            fs::write(&path, octets).unwrap();
+            world.compare(&format!("octet {at} of {short}"));
+        }
+        again();
+        let path = world.path("data").join(short);
+        let octets = fs::read(&path).unwrap();
+        fs::write(&path, &octets[..octets.len() / 2]).unwrap();
+        // What a server leaves that is killed while it writes.
+        fs::write(format!("{}.new", path.display()), &octets[..octets.len() / 3]).unwrap();
+        world.compare(&format!("half of {short}"));
+    }
+    // What the lower zone rests on is gone, and comes back.
+    again();
+    world.configure("");
+    world.compare("nothing is delegated");
+    again();
+    world.configure("[accounts.one]\non_violation = \"nodata\"\n[policy]\nmax_hops = 3\n");
+    world.write("zones/one/z3.example.zone", &text(9, ""));
+    fs::remove_file(world.path("zones/one/z5.example.zone")).unwrap();
+    world.write("zones/three/new.example.zone", &text(1, ""));
+    world.compare("a zone changed, one went, one came, and the config is another");
 }

@@ -27,6 +27,7 @@ mod stored;
 mod survey;
 pub mod token;
 mod touch;
+mod unchanged;
 mod vanish;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -474,6 +475,15 @@ impl World {
                      withdrawn is known in memory only");
             }
             Err(_) => {}
+        }
+    }
+
+    /// Leaves copies of what the next start would find out by reading logs.
+    pub fn leave(&mut self) {
+        self.keeper.copy_index();
+        if let Err(error) = self.ownership.copy() {
+            tracing::warn!(event = "index-failed", %error,
+                "cannot write ownership.index: the next start reads ownership.log");
         }
     }
 

@@ -53,6 +53,51 @@ pub struct Catalog {
     apexes: Arc<Apexes>,
 }
 
+/// Some of the zones that a catalog is to have, counted already: each thread that makes zones at a start has its own.
+pub struct Share {
+    key: HashKey,
+    zones: Vec<(u64, Zone)>,
+    beneath: HashMap<u64, u32, Hashed>,
+    beneath_own: HashMap<u64, u32, Hashed>,
+    by_depth: [u32; 128],
+}
+
+impl Share {
+    pub fn new(key: HashKey) -> Share {
+        let (beneath, beneath_own) = Default::default();
+        Share { key, zones: Vec::new(), beneath, beneath_own, by_depth: [0; 128] }
+    }
+
+    /// Adds a zone; no other has its apex.
+    pub fn add(&mut self, zone: Zone) {
+        let Share { key, beneath, beneath_own, .. } = self;
+        let (mut whole, mut labels) = (None, 0);
+        key.suffixes(zone.apex(), |hash| {
+            if let Some(above) = whole.replace(hash) {
+                labels += 1;
+                *beneath.entry(above).or_insert(0) += 1;
+                *beneath_own.entry(own_hash(above, zone.account)).or_insert(0) += 1;
+            }
+        });
+        self.by_depth[labels] += 1;
+        self.zones.push((whole.expect("the root is a suffix of every name"), zone));
+    }
+
+    /// Zones there are.
+    pub fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.zones.is_empty()
+    }
+
+    /// Takes the zones out again.
+    pub fn into_zones(self) -> impl Iterator<Item = Zone> {
+        self.zones.into_iter().map(|(_, zone)| zone)
+    }
+}
+
 /// What all catalogs with the same apexes share.
 #[derive(Default)]
 struct Apexes {
@@ -215,27 +260,37 @@ impl Catalog {
 
     /// A catalog of all `zones`; apexes differ.
     pub fn build(key: HashKey, zones: Vec<Zone>) -> Catalog {
+        let mut share = Share::new(key);
+        zones.into_iter().for_each(|zone| share.add(zone));
+        Catalog::join(key, vec![share])
+    }
+
+    /// A catalog of the zones of all shares, which were made under this key; apexes differ.
+    pub fn join(key: HashKey, shares: Vec<Share>) -> Catalog {
         let mut catalog = Catalog::new(key);
-        let mut beneath: HashMap<u64, u32, Hashed> = HashMap::default();
-        let mut beneath_own: HashMap<u64, u32, Hashed> = HashMap::default();
-        let zones = zones.into_iter().map(|zone| {
-            catalog.count_depth(zone.apex(), true);
-            let mut above = None;
-            key.suffixes(zone.apex(), |hash| {
-                if let Some(above) = above.replace(hash) {
-                    *beneath.entry(above).or_insert(0) += 1;
-                    *beneath_own.entry(own_hash(above, zone.account)).or_insert(0) += 1;
-                }
-            });
-            (above.expect("the root is a suffix of every name"), zone)
-        });
-        let zones = zones.collect();
-        catalog.zones = Pages::build(zones);
+        let mut shares = shares.into_iter();
+        let mut all = shares.next().unwrap_or_else(|| Share::new(key));
+        for share in shares {
+            all.zones.extend(share.zones);
+            for (sums, counts) in
+                [(&mut all.beneath, share.beneath), (&mut all.beneath_own, share.beneath_own)]
+            {
+                counts
+                    .into_iter()
+                    .for_each(|(hash, count)| *sums.entry(hash).or_insert(0) += count);
+            }
+            all.by_depth.iter_mut().zip(share.by_depth).for_each(|(sum, count)| *sum += count);
+        }
         let pages = |map: HashMap<u64, u32, Hashed>| {
             Pages::build(map.into_iter().map(|(hash, count)| (hash, Beneath { count })).collect())
         };
-        catalog.beneath = pages(beneath);
-        catalog.beneath_own = pages(beneath_own);
+        for (labels, _) in all.by_depth.iter().enumerate().filter(|(_, count)| **count > 0) {
+            catalog.depths |= 1 << labels;
+        }
+        catalog.by_depth = Arc::new(all.by_depth);
+        catalog.zones = Pages::build(all.zones);
+        catalog.beneath = pages(all.beneath);
+        catalog.beneath_own = pages(all.beneath_own);
         catalog
     }
 

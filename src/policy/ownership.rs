@@ -136,9 +136,9 @@ impl Register {
         decisions.into_iter().map(|d| d.expect("every claim was decided")).collect()
     }
 
-    /// What `settle` makes of an empty register and the claims of all incumbents, whose apexes differ: the register, and
-    /// the claims that are refused, by number. Names of one account that has nobody else above or below it need not be
-    /// judged: nothing could refuse them, whoever came first.
+    /// What `settle` makes of an empty register and the claims of all incumbents, whose apexes differ: the register,
+    /// and the claims that are refused, by number. Names of one account that has nobody else above or below it need
+    /// not be judged: nothing could refuse them, whoever came first.
     pub fn resume(
         claims: &[Claim<'_>],
         permissions: &impl Permissions,

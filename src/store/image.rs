@@ -111,7 +111,6 @@ pub struct Image {
     chunks: Vec<Chunk>,
     /// Each with its chunk and number in that, in the order of ids.
     by_zone: Vec<(ZoneId, u32, u32)>,
-    taken: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -126,15 +125,30 @@ pub struct Found<'i> {
     pub entry: Entry,
     data: &'i Filled,
     number: usize,
-    taken: &'i AtomicUsize,
+}
+
+/// Finds one zone after the other: that of the next id lies where the last one was found.
+#[derive(Debug)]
+pub struct Finder<'i> {
+    image: &'i Image,
+    next: usize,
+}
+
+impl<'i> Finder<'i> {
+    pub fn find(&mut self, zone: ZoneId) -> Option<Found<'i>> {
+        let zones = &self.image.by_zone;
+        if zones.get(self.next).is_none_or(|(next, ..)| *next != zone) {
+            self.next = zones.binary_search_by_key(&zone, |(zone, ..)| *zone).ok()?;
+        }
+        self.next += 1;
+        Some(self.image.found(self.next - 1))
+    }
 }
 
 impl Found<'_> {
     /// The data, once.
     pub fn take(&self) -> Option<ZoneData> {
-        let block = self.data.take(self.number)?;
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        Some(ZoneData::from_block(block))
+        self.data.take(self.number).map(ZoneData::from_block)
     }
 }
 
@@ -173,12 +187,16 @@ impl Image {
         is_ours.then_some(self)
     }
 
-    pub fn find(&self, zone: ZoneId) -> Option<Found<'_>> {
-        let at = self.by_zone.binary_search_by_key(&zone, |(zone, ..)| *zone).ok()?;
+    /// For who looks for many zones.
+    pub fn finder(&self) -> Finder<'_> {
+        Finder { image: self, next: 0 }
+    }
+
+    fn found(&self, at: usize) -> Found<'_> {
         let (_, chunk, number) = self.by_zone[at];
         let (chunk, number) = (&self.chunks[chunk as usize], number as usize);
         let (entry, _) = Entry::decode(&chunk.entries[number * ENTRY..][..ENTRY]);
-        Some(Found { entry, data: &chunk.data, number, taken: &self.taken })
+        Found { entry, data: &chunk.data, number }
     }
 
     /// Zones there are.
@@ -188,11 +206,6 @@ impl Image {
 
     pub fn is_empty(&self) -> bool {
         self.by_zone.is_empty()
-    }
-
-    /// Zones whose data was taken.
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -233,7 +246,7 @@ fn read(file: &File) -> io::Result<Image> {
         }
     }
     by_zone.sort_unstable();
-    Ok(Image { head, chunks, by_zone, taken: AtomicUsize::new(0) })
+    Ok(Image { head, chunks, by_zone })
 }
 
 fn spans(file: &File, mut at: u64, len: u64) -> io::Result<Vec<Span>> {
@@ -434,14 +447,15 @@ mod tests {
         write(folder.path(), zones);
         let image = Image::read(folder.path()).unwrap().of(&KEY, Path::new("zones")).unwrap();
         assert!(image.chunks.len() > 1 && image.len() == zones as usize && !image.is_empty());
-        for number in (0..zones).rev() {
-            let found = image.find(ZoneId(number)).unwrap();
+        let mut finder = image.finder();
+        for number in (0..zones / 2).rev().chain(zones / 2..zones) {
+            let found = finder.find(ZoneId(number)).unwrap();
             assert_eq!(found.entry, entry(number));
             assert_eq!(found.take().unwrap().block()[..], zone(number).block()[..]);
             assert!(found.take().is_none());
         }
-        assert_eq!(image.taken(), zones as usize);
-        assert!(image.find(ZoneId(zones)).is_none());
+        assert!(finder.find(ZoneId(zones)).is_none());
+        assert_eq!(finder.find(ZoneId(5)).unwrap().entry, entry(5));
     }
 
     #[test]
@@ -483,6 +497,6 @@ mod tests {
         writer.add(&entry(9), &zone(9)).unwrap();
         drop(writer);
         let image = Image::read(folder.path()).unwrap();
-        assert!(image.len() == 3 && image.find(ZoneId(9)).is_none());
+        assert!(image.len() == 3 && image.finder().find(ZoneId(9)).is_none());
     }
 }

@@ -65,8 +65,8 @@ impl<R: Serialize + DeserializeOwned> Log<R> {
         Ok(Log { path: path.to_owned(), journal, behind, written, record: PhantomData })
     }
 
-    /// The log at `path`, which is not read: somebody knows what it comes to by what the file system says of it, and how
-    /// many records that takes.
+    /// The log at `path`, which is not read: somebody knows what it comes to by what the file system says of it, and
+    /// how many records that takes.
     pub fn resume(
         path: &Path,
         known: impl FnOnce(&Metadata) -> Option<u64>,

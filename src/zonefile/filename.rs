@@ -89,6 +89,12 @@ pub fn file_name(apex: &Name) -> String {
     text + ENDING
 }
 
+/// Whether the name of a zone file is surely the canonical one of its zone: it has nothing that could be written
+/// otherwise.
+pub fn is_plain(file_name: &str) -> bool {
+    file_name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+}
+
 /// Whether a folder may be an account's: `[a-z0-9][a-z0-9._-]*`.
 pub fn is_account_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -1,15 +1,38 @@
 //! The snapshot that is being made, and whether it differs from the published one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use crate::base::hash::Keyed;
+use crate::base::hash::{HashKey, Keyed};
 use crate::base::name::Name;
-use crate::model::catalog::{Catalog, Zone};
+use crate::model::catalog::{Catalog, Share, Zone};
 use crate::model::snapshot::Snapshot;
 
 /// Zones whose changes are told one by one, between two snapshots.
 const TOUCHED: usize = 1_000;
+
+/// The zones of a start.
+#[derive(Default)]
+struct Start {
+    zones: HashMap<Name, Zone, Keyed>,
+    /// Put by the threads that made them, some of which were removed since.
+    shares: Vec<Share>,
+    removed: HashSet<Name, Keyed>,
+}
+
+impl Start {
+    fn build(self, key: HashKey) -> Catalog {
+        let Start { zones, shares, removed } = self;
+        let mut rest = Share::new(key);
+        zones.into_values().for_each(|zone| rest.add(zone));
+        if removed.is_empty() {
+            return Catalog::join(key, shares.into_iter().chain([rest]).collect());
+        }
+        let stay = shares.into_iter().flat_map(Share::into_zones);
+        stay.filter(|zone| !removed.contains(zone.apex())).for_each(|zone| rest.add(zone));
+        Catalog::join(key, vec![rest])
+    }
+}
 
 /// The next snapshot.
 pub(super) struct Draft {
@@ -17,7 +40,7 @@ pub(super) struct Draft {
     changed: bool,
     /// While everything is read at the start: the zones, for one catalog built at the end. A million single changes
     /// of a catalog cost seconds.
-    start: Option<HashMap<Name, Zone, Keyed>>,
+    start: Option<Start>,
     /// Zones that were put or removed since it was last asked; the root stands for too many to tell.
     touched: BTreeSet<Name>,
 }
@@ -25,7 +48,7 @@ pub(super) struct Draft {
 impl Draft {
     /// A world without zones, which will be read in a moment.
     pub fn at_start(snapshot: Snapshot) -> Draft {
-        let start = Some(HashMap::default());
+        let start = Some(Start::default());
         Draft { snapshot, changed: true, start, touched: BTreeSet::new() }
     }
 
@@ -34,18 +57,16 @@ impl Draft {
         self.start.is_some()
     }
 
-    /// Makes room for as many zones at the start.
-    pub fn expect(&mut self, zones: usize) {
-        if let Some(start) = &mut self.start {
-            start.reserve(zones);
-        }
+    /// Puts the zones of a start that one thread made. They are only looked up once all are read.
+    pub fn put_share(&mut self, share: Share) {
+        self.changed = true;
+        self.start.get_or_insert_default().shares.push(share);
     }
 
     /// Every zone of the start was read.
     pub fn build(&mut self) {
-        if let Some(zones) = self.start.take() {
-            let zones = zones.into_values().collect();
-            self.snapshot.catalog = Catalog::build(self.snapshot.key, zones);
+        if let Some(start) = self.start.take() {
+            self.snapshot.catalog = start.build(self.snapshot.key);
         }
     }
 
@@ -80,7 +101,7 @@ impl Draft {
 
     pub fn zone(&self, apex: &Name) -> Option<&Zone> {
         match &self.start {
-            Some(zones) => zones.get(apex),
+            Some(start) => start.zones.get(apex),
             None => self.snapshot.catalog.zone_at(apex),
         }
     }
@@ -88,7 +109,7 @@ impl Draft {
     pub fn put(&mut self, apex: &Name, zone: Zone) {
         self.touch(apex);
         match &mut self.start {
-            Some(zones) => drop(zones.insert(apex.clone(), zone)),
+            Some(start) => drop(start.zones.insert(apex.clone(), zone)),
             None => self.snapshot.catalog.put(zone),
         }
     }
@@ -96,7 +117,12 @@ impl Draft {
     pub fn remove(&mut self, apex: &Name) {
         self.touch(apex);
         match &mut self.start {
-            Some(zones) => drop(zones.remove(apex)),
+            Some(start) => {
+                start.zones.remove(apex);
+                if !start.shares.is_empty() {
+                    start.removed.insert(apex.clone());
+                }
+            }
             None => drop(self.snapshot.catalog.remove(apex.as_wire())),
         }
     }

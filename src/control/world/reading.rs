@@ -12,9 +12,8 @@ use super::{Key, Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::mem::Arena;
 use crate::control::files::{AccountFolder, FileError, ZonesFolder};
-use crate::control::loader::{self, Bad, Good, Keys, Known, Loaded, Outcome, Part, Remarks};
+use crate::control::loader::{self, Bad, Keys, Known, Loaded, Outcome, Part};
 use crate::model::zone::ZoneData;
-use crate::store::image::{Entry, Image};
 use crate::store::zones::{ContentHash, Reader};
 
 /// Files that one thread reads before it asks for more.
@@ -71,8 +70,6 @@ pub(super) struct Origins<'a> {
     pub zones: Option<&'a ZonesFolder>,
     /// At the start: the last good versions.
     pub kept: Option<&'a Reader>,
-    /// At the start: zones as they were made from files that may not have changed since.
-    pub image: Option<&'a Image>,
 }
 
 impl World {
@@ -212,10 +209,8 @@ impl<'a> Worker<'a> {
                 let known = Known { hash: job.known, parts: &job.parts };
                 match &job.twin {
                     Some(twin) => two_files(folder, job, twin),
-                    None => self.recall(job, folder, kept_hash).unwrap_or_else(|| {
-                        unharmed(&job.file_name, || {
-                            loader::load(folder, &job.file_name, &job.key.1, keys, known, arena)
-                        })
+                    None => unharmed(&job.file_name, || {
+                        loader::load(folder, &job.file_name, &job.key.1, keys, known, arena)
                     }),
                 }
             }
@@ -234,28 +229,6 @@ impl<'a> Worker<'a> {
         };
         let kept = if kept_as.is_some() { None } else { self.kept_version(job, keys, arena) };
         Done { key: job.key.clone(), loaded, kept, kept_as, depends }
-    }
-
-    /// What reading the file would give, if it is as it was when the image was made, and holds what was kept.
-    fn recall(
-        &self,
-        job: &Job,
-        folder: &AccountFolder<'_>,
-        kept: Option<ContentHash>,
-    ) -> Option<Loaded> {
-        let found = self.origins.image?.find(job.zone?)?;
-        let Entry { path, stamp, hash, warnings, .. } = found.entry;
-        if Some(hash) != kept || path != self.keys.path(folder.name(), &job.file_name) {
-            return None;
-        }
-        let now = folder.stamp_of_file(&job.file_name).ok()?;
-        let data = if now.fold == stamp { found.take()? } else { return None };
-        if data.apex() != job.key.1.as_wire() {
-            return None;
-        }
-        let remarks = Remarks { errors: 0, warnings, shown: Vec::new() };
-        let good = Good { data, hash, sources: Vec::new(), remarks };
-        Some(Loaded { outcome: Outcome::Good(good), stamp: Some(now), parts: Vec::new() })
     }
 
     /// The last good version, if one was kept and can still be read.

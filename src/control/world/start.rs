@@ -13,10 +13,12 @@ use super::draft::Draft;
 use super::edit::say_strays;
 use super::granted::Granted;
 use super::reading::{Arenas, Origins};
+use super::unchanged::Sources;
 use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
 use crate::base::hash::Keyed;
-use crate::base::id::ZoneId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::mem::Arena;
+use crate::base::name::Name;
 use crate::base::public_id::PublicIds;
 use crate::config::settings::Settings;
 use crate::control::files::{FileError, ZonesFolder};
@@ -52,6 +54,8 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// Names that a thread of its own is worth.
+const CHUNK: usize = 1_000;
 /// A line of progress is said no more often.
 const PROGRESS: Duration = Duration::from_secs(1);
 
@@ -73,6 +77,36 @@ impl Progress {
             info!(event = "loading", zones, of = self.of, "{zones} of {} zones read", self.of);
         }
     }
+}
+
+/// Nothing known yet of zones, which are in the order of accounts: made on all cores.
+fn states(mut held: Vec<Key>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let share = held.len().div_ceil(threads).max(CHUNK);
+    let mut shares = Vec::new();
+    while held.len() > share {
+        let account = held[held.len() - share].0;
+        shares.push(held.split_off(held.partition_point(|key| key.0 < account)));
+    }
+    shares.push(held);
+    std::thread::scope(|scope| {
+        let making: Vec<_> =
+            shares.into_iter().map(|share| scope.spawn(|| states_of(share))).collect();
+        let made = making.into_iter().flat_map(|m| m.join().expect("making tables does not panic"));
+        made.collect()
+    })
+}
+
+fn states_of(held: Vec<Key>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
+    let counts: Vec<(AccountId, usize)> =
+        held.chunk_by(|a, b| a.0 == b.0).map(|of| (of[0].0, of.len())).collect();
+    let mut held = held.into_iter();
+    let of_account = |(id, count): (AccountId, usize)| {
+        let mut zones = HashMap::with_capacity_and_hasher(count, Keyed::default());
+        zones.extend(held.by_ref().take(count).map(|(_, apex)| (apex, ZoneState::default())));
+        (id, zones)
+    };
+    counts.into_iter().map(of_account).collect()
 }
 
 /// What the folders hold, found while the logs were read.
@@ -176,16 +210,13 @@ impl World {
         for name in names {
             self.add_account(&name);
         }
-        for key in self.held_keys() {
-            if self.is_stored(&key) {
-                continue;
-            }
-            let (id, apex) = key;
+        let mut held = self.held_keys();
+        held.retain(|key| !self.is_stored(key));
+        for (id, zones) in states(held) {
             if let Some(account) = self.accounts.get_mut(&id) {
-                account.zones.insert(apex, ZoneState::default());
+                account.zones = zones;
             }
         }
-        self.next.expect(self.ownership.zones().len());
         self.resettle();
     }
 
@@ -196,24 +227,29 @@ impl World {
             self.say_unreadable(&error);
             None
         });
+        let mut taken = 0;
         let new = match scanned {
-            Some(scan) => self.note_all(scan, now),
+            Some(mut scan) => {
+                if let Some((zones, image)) = zones.as_ref().zip(image) {
+                    let sources = Sources { zones, kept, image };
+                    taken = self.take_unchanged(&mut scan, sources, now);
+                }
+                self.note_all(scan, now)
+            }
             None => self.hold_all(),
         };
         self.decide_missing(now, Duration::ZERO);
         self.claim(&new);
         self.claim_refused();
-        let mut keys = self.held_keys();
-        keys.retain(|key| !self.is_stored(key));
-        let mut progress = Progress::new(keys.len(), now);
-        let origins = Origins { zones: zones.as_ref(), kept: Some(kept), image };
+        let keys = self.keys_to_read();
+        let read = keys.len();
+        let mut progress = Progress::new(read, now);
+        let origins = Origins { zones: zones.as_ref(), kept: Some(kept) };
         let mut arenas = Arenas::new(Arena::default);
-        let all = keys.len();
         self.read_in(origins, keys, &mut arenas, now, |done| progress.tell(done));
         if let Some(image) = image {
-            let (taken, of) = (image.taken(), image.len());
-            self.as_in_image = taken == all && taken == of;
-            let read = all - taken;
+            let of = image.len();
+            self.as_in_image = read == 0 && taken == of;
             info!(event = "image-used", taken, of, read, "{taken} zones of the image, {read} read");
         }
         self.drop_accounts(|name| match &zones {
@@ -263,6 +299,23 @@ impl World {
         let mut held: Vec<_> = self.ownership.zones().collect();
         held.sort_unstable_by_key(|(_, held)| (held.account, held.id));
         held.into_iter().map(|(apex, held)| (held.account, apex.clone())).collect()
+    }
+
+    /// Zones that are held and not served yet, as they came.
+    fn keys_to_read(&self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for (id, account) in &self.accounts {
+            let open = account.zones.iter().filter(|(_, state)| state.served.is_none());
+            let open = open.filter_map(|(apex, _)| {
+                let held = self.ownership.zone(apex.as_wire()).filter(|h| h.account == *id)?;
+                Some((held.id, (*id, apex.clone())))
+            });
+            let mut open: Vec<(ZoneId, Key)> = open.collect();
+            open.sort_unstable_by_key(|(zone, _)| *zone);
+            keys.extend(open.into_iter().map(|(_, key)| key));
+        }
+        keys.retain(|key| !self.is_stored(key));
+        keys
     }
 
     /// Notes all files that were found, and what is missing. Returns the zones that nobody claimed yet.

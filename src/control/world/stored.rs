@@ -79,6 +79,11 @@ impl Stored {
         self.keys.get(key).copied()
     }
 
+    /// Whether an account has a zone here at an apex.
+    pub fn is_at(&self, account: AccountId, apex: &Name) -> bool {
+        !self.keys.is_empty() && self.keys.contains_key(&(account, apex.clone()))
+    }
+
     /// Whether an account has zones here.
     pub fn has_any(&self, account: AccountId) -> bool {
         let first = self.keys.range((account, Name::root())..).next();

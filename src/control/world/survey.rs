@@ -170,7 +170,7 @@ impl World {
     pub fn take_in(&mut self, zones: &ZonesFolder, keys: Vec<Key>, now: Now) {
         // A few edits would fill no area; many zones at once are packed as at the start.
         let pack = if keys.len() < PACKED { Arena::apart } else { Arena::default };
-        let origins = Origins { zones: Some(zones), kept: None, image: None };
+        let origins = Origins { zones: Some(zones), kept: None };
         self.read_in(origins, keys, &mut Arenas::new(pack), now, |_| {});
     }
 

@@ -373,8 +373,8 @@ proptest! {
             allowed.delegates.entry(upper).or_default().insert(name, AccountId(to));
         }
         allowed.given.insert(Name::root(), AccountId(1));
-        let mut held: Vec<(Name, u32, bool, u32)> =
-            held.into_iter().map(|(n, (account, given, id))| (n, account, given == 0, id)).collect();
+        let held = held.into_iter().map(|(n, (account, given, id))| (n, account, given == 0, id));
+        let mut held: Vec<(Name, u32, bool, u32)> = held.collect();
         if (1..4).contains(&root) {
             held.push((Name::root(), root, true, 7));
         }
@@ -397,12 +397,14 @@ proptest! {
             prop_assert_eq!(settled.holder(name.as_wire()), resumed.holder(name.as_wire()));
             prop_assert_eq!(settled.settle(&is_new, &allowed), resumed.settle(&is_new, &allowed));
             let below = |r: &Register| {
-                let mut all: Vec<_> = r.tree.below(name.as_wire()).map(|h| h.name.to_vec()).collect();
+                let below = r.tree.below(name.as_wire());
+                let mut all: Vec<_> = below.map(|h| h.name.to_vec()).collect();
                 all.sort();
                 all
             };
             prop_assert_eq!(below(&settled), below(&resumed));
-            prop_assert_eq!(settled.tree.above(name.as_wire()), resumed.tree.above(name.as_wire()));
+            let above = [&settled, &resumed].map(|r| r.tree.above(name.as_wire()));
+            prop_assert_eq!(above[0], above[1]);
         }
     }
 }
