@@ -236,7 +236,7 @@ pub enum ZoneType {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Zone {
     pub kind: ZoneType,
-    pub cross_account: CrossAccount,
+    pub cross_account: Option<CrossAccount>,
     pub flatten: Option<FlattenMode>,
     pub on_violation: Option<OnViolation>,
     /// Zones strictly below this one that other accounts may hold.
@@ -380,7 +380,7 @@ impl Settings {
 
     /// Who may lead into `zone` without a grant.
     pub fn cross_account(&self, zone: &Name) -> CrossAccount {
-        self.zones.get(zone).map(|z| z.cross_account).unwrap_or_default()
+        self.zones.get(zone).and_then(|z| z.cross_account).unwrap_or_default()
     }
 
     /// Of a partial zone: the name below which its names are served. `None`: a full zone, or the name is too long.

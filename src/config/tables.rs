@@ -88,9 +88,7 @@ impl Reader<'_> {
         let mut zone = Zone { place, ..Zone::default() };
         for item in self.walk.table(item, "a table [zones.\"NAME\"]").unwrap_or_default() {
             match item.key {
-                "cross_account" => {
-                    put(&mut zone.cross_account, self.walk.word(&item, &CROSS_ACCOUNT));
-                }
+                "cross_account" => zone.cross_account = self.walk.word(&item, &CROSS_ACCOUNT),
                 "flatten" => zone.flatten = self.walk.word(&item, &MODES),
                 "type" => put(&mut zone.kind, self.walk.word(&item, &ZONE_TYPES)),
                 "delegates" => {

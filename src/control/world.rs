@@ -6,6 +6,7 @@
 pub mod accounts;
 mod advice;
 mod checks;
+pub mod chosen;
 pub mod claims;
 mod custom;
 mod depends;
@@ -42,6 +43,7 @@ pub use start::StartError;
 pub use status::Status;
 pub use survey::{Look, Survey};
 
+use self::chosen::Modes;
 use self::custom::Custom;
 use self::draft::Draft;
 use self::granted::Granted;
@@ -67,6 +69,7 @@ use crate::policy::ownership::{Refusal, Register};
 use crate::store::folder::Lock;
 use crate::store::grants::Grants;
 use crate::store::ownership::Ownership;
+use crate::store::state::chosen::Chosen;
 use crate::store::zones::{Change, ContentHash, Kept};
 use crate::zonefile::filename;
 
@@ -100,6 +103,8 @@ pub struct World {
     stored: Stored,
     /// Who made them, and whether they are proved.
     claims: Claims,
+    /// Settings that were made through the API.
+    chosen: Chosen,
     /// What the API reads.
     directory: Option<Arc<Directory>>,
     /// Accounts came or went, or are called otherwise.
@@ -381,14 +386,8 @@ impl World {
 
     /// The same for a zone that the account is known to hold under this id.
     fn put_held(&mut self, key: &Key, id: ZoneId, data: ZoneData) {
-        let zone = Zone {
-            id,
-            account: key.0,
-            on_violation: self.settings.on_violation(self.account_name(key.0), &key.1),
-            cross_account: self.settings.cross_account(&key.1),
-            flatten: self.flatten_of(key),
-            data,
-        };
+        let Modes { cross_account, flatten, on_violation } = self.modes(key, id);
+        let zone = Zone { id, account: key.0, on_violation, cross_account, flatten, data };
         self.next.put(&key.1, zone);
     }
 

@@ -89,6 +89,11 @@ impl Register {
         self.tree.holder(apex)
     }
 
+    /// What is held below a name, and by whom.
+    pub fn all_below(&self, apex: &[u8]) -> impl Iterator<Item = (&[u8], AccountId)> {
+        self.tree.all_below(apex).map(|lower| (lower.name, lower.holder))
+    }
+
     /// Decides one claim against all that are held. Changes nothing.
     pub fn judge(
         &self,

@@ -181,6 +181,16 @@ impl Tree {
         })
     }
 
+    /// All held names strictly below `name`.
+    pub fn all_below(&self, name: &[u8]) -> impl Iterator<Item = Holding<'_>> {
+        let mut next: Vec<Holding<'_>> = self.below(name).collect();
+        std::iter::from_fn(move || {
+            let one = next.pop()?;
+            next.extend(self.below(one.name));
+            Some(one)
+        })
+    }
+
     /// `holder` holds `name` from now on.
     pub fn insert(&mut self, name: &[u8], holder: AccountId) {
         let at = self.node(name, self.key().name(name));
@@ -330,6 +340,8 @@ mod tests {
         assert_eq!(tree.above(n("a.b.example").as_wire()).unwrap().name, n("example").as_wire());
         assert_eq!(tree.above(n("q.c.a.b.example").as_wire()).unwrap().holder, AccountId(3));
         assert_eq!(tree.above(n("example").as_wire()), None);
+        assert_eq!(tree.all_below(n("example").as_wire()).count(), 3);
+        assert_eq!(tree.all_below(n("b.example").as_wire()).count(), 2);
         assert_eq!(tree.above(n(".").as_wire()), None);
         let below = |name: &str| {
             let mut all: Vec<_> = tree.below(n(name).as_wire()).map(|h| h.holder.0).collect();

@@ -1,6 +1,6 @@
 //! The operations of `/api/v1`, and those without a token.
 
-use super::{Body, DRY_RUN, Kind, Operation, PAGE, PER_PAGE, Parameter, Shape, get, post};
+use super::{Body, DRY_RUN, Kind, Operation, PAGE, PER_PAGE, Parameter, Shape, get, patch, post};
 
 const ACCOUNT: Parameter = Parameter("account_id", Kind::Id, "Of which account; for operators.");
 const ZONE: Parameter = Parameter("zone_id", Kind::Id, "Of which zone.");
@@ -135,4 +135,32 @@ pub(super) const OWN: &[Operation] = &[
         "What all chains of a zone would meet",
         Shape::One(200, "PolicyReport"),
     ),
+    get(
+        "/api/v1/zones/{zone_id}/settings",
+        "own",
+        "Settings of a zone that is active, and where each comes from",
+        Shape::One(200, "ZoneSettings"),
+    ),
+    patch(
+        "/api/v1/zones/{zone_id}/settings",
+        "own",
+        "Change some of them; each needs its own permission",
+        Shape::One(200, "ZoneSettings"),
+    )
+    .query(&[DRY_RUN])
+    .body(Body::Json("ZoneSettingsChange")),
+    get(
+        "/api/v1/accounts/{account_id}/settings",
+        "own",
+        "Whom an account trusts",
+        Shape::One(200, "AccountSettings"),
+    ),
+    patch(
+        "/api/v1/accounts/{account_id}/settings",
+        "own",
+        "Say whom an account trusts, beside those that the config names",
+        Shape::One(200, "AccountSettings"),
+    )
+    .query(&[DRY_RUN])
+    .body(Body::Json("AccountSettingsChange")),
 ];

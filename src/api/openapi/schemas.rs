@@ -100,7 +100,42 @@ const COMMON: Schemas = &[
     ("Named", || object(&[("id", text()), ("name", maybe_text())])),
 ];
 
+/// A setting that has one value.
+fn setting(values: &[&str]) -> Value {
+    let place = object(&[("file", text()), ("key", text())]);
+    let from = words(&["config", "api", "account", "server", "default"]);
+    object(&[("value", words(values)), ("from", from), ("config", or_null(place))])
+}
+
+const MODES: [&str; 5] = ["refuse", "nodata", "nxdomain", "sinkhole", "report"];
+
 const OWN: Schemas = &[
+    ("ZoneSettings", || {
+        let from = words(&["config", "api"]);
+        let delegate = object(&[("name", text()), ("account", maybe_text()), ("from", from)]);
+        object(&[
+            ("zone", reference("Named")),
+            ("cross_account", setting(&["granted", "anyone"])),
+            ("flatten", setting(&["apex", "all"])),
+            ("on_violation", setting(&MODES)),
+            ("delegates", list(delegate)),
+        ])
+    }),
+    ("ZoneSettingsChange", || {
+        let delegates = json!({ "type": "object", "additionalProperties": maybe_text() });
+        some(&[
+            ("cross_account", or_null(words(&["granted", "anyone"]))),
+            ("flatten", or_null(words(&["apex", "all"]))),
+            ("on_violation", or_null(words(&MODES))),
+            ("delegates", delegates),
+        ])
+    }),
+    ("AccountSettings", || {
+        let from = words(&["config", "api"]);
+        let trusted = object(&[("account", maybe_text()), ("from", from)]);
+        object(&[("account", reference("Named")), ("trusts", list(trusted))])
+    }),
+    ("AccountSettingsChange", || object(&[("trusts", list(text()))])),
     ("Ready", || {
         object(&[
             ("ready", flag()),

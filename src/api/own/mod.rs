@@ -6,6 +6,7 @@ mod held;
 mod reload;
 mod report;
 mod requests;
+mod settings;
 mod snapshots;
 mod violations;
 mod whoami;
@@ -28,6 +29,7 @@ pub fn routes() -> Router<Api> {
         .merge(reload::routes())
         .merge(report::routes())
         .merge(requests::routes())
+        .merge(settings::routes())
         .merge(snapshots::routes())
         .merge(violations::routes())
         .merge(whoami::routes())

@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::custom::{Custom, View};
 use super::{Mentions, Now, World};
-use crate::base::id::ZoneId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::limits::WITHDRAWN_SECS;
 use crate::base::time::UnixTime;
 use crate::config::settings::Settings;
@@ -19,6 +19,7 @@ use crate::hostname::object::Hostname;
 use crate::model::grant::{Grant, GrantState, GrantTable, Trusts};
 use crate::store::grants::GrantKey;
 use crate::store::state::change::Change;
+use crate::store::state::chosen::Whom;
 use crate::store::state::{Failure, Store};
 
 /// What the table was made of, as far as it is not in the database.
@@ -78,12 +79,23 @@ impl World {
         } else {
             self.build_grants();
         }
+        self.derive_trusts();
+    }
+
+    /// Who trusts whom: as the config says, and as accounts chose.
+    pub(super) fn derive_trusts(&mut self) {
         let pairs = self.settings.accounts.iter().flat_map(|(name, account)| {
             let who = self.ownership.account(name.as_str());
             let whom = account.trusts.iter().map(|t| self.ownership.account(t.account.as_str()));
             whom.filter_map(move |whom| Some((who?, whom?))).collect::<Vec<_>>()
         });
-        let trusts = Trusts::build(pairs.collect());
+        let exists = |id: &AccountId| self.accounts.contains_key(id);
+        let chosen = self.chosen.trusts.iter().filter(|(who, _)| exists(who));
+        let chosen = chosen.flat_map(|(who, trusted)| {
+            let whom = trusted.iter().filter_map(Whom::account).filter(exists);
+            whom.map(|whom| (*who, whom)).collect::<Vec<_>>()
+        });
+        let trusts = Trusts::build(pairs.chain(chosen).collect());
         self.next.change().trusts = trusts;
     }
 

@@ -55,6 +55,8 @@ impl World {
         Allowed {
             settings: &self.settings,
             suffixes: &self.suffixes,
+            chosen: &self.chosen,
+            held: &self.ownership,
             account: |name: &str| self.ownership.account(name),
         }
     }

@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Gives every zone the settings that it has now.
-    fn restate_zones(&mut self) {
+    pub(super) fn restate_zones(&mut self) {
         let changed: Vec<Zone> = self
             .next
             .snapshot()
@@ -97,17 +97,7 @@ impl World {
             .iter()
             .filter_map(|zone| {
                 let apex = Name::from_wire(zone.apex()).expect("served apexes are names");
-                let account = self.account_name(zone.account);
-                let new = Zone {
-                    on_violation: self.settings.on_violation(account, &apex),
-                    cross_account: self.settings.cross_account(&apex),
-                    flatten: self.flatten_of(&(zone.account, apex.clone())),
-                    ..zone.clone()
-                };
-                let same = new.on_violation == zone.on_violation
-                    && new.cross_account == zone.cross_account
-                    && new.flatten == zone.flatten;
-                (!same).then_some(new)
+                self.restated(&apex, zone)
             })
             .collect();
         for zone in changed {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::chosen::Modes;
 use super::stored::Loaded;
 use super::{Key, Now, World};
 use crate::base::id::ZoneId;
@@ -160,18 +161,9 @@ impl World {
         let compiled = compile::compile(&loaded.content, &loaded.set, &names, None)?;
         let flatten_all = loaded.content.settings.flatten_all;
         let mut snapshot = self.next.snapshot().clone();
-        let flatten = match flatten_all {
-            true => crate::model::settings::FlattenMode::All,
-            false => self.settings.flatten(&key.1),
-        };
-        snapshot.catalog.put(Zone {
-            id,
-            account: key.0,
-            on_violation: self.settings.on_violation(self.account_name(key.0), &key.1),
-            cross_account: self.settings.cross_account(&key.1),
-            flatten,
-            data: compiled.data,
-        });
+        let Modes { cross_account, flatten, on_violation } = self.modes_with(key, id, flatten_all);
+        let (account, data) = (key.0, compiled.data);
+        snapshot.catalog.put(Zone { id, account, on_violation, cross_account, flatten, data });
         let mut messages = Vec::new();
         for record in &leading {
             let Some(advice) = super::advice::on(&snapshot, record, &key.1, now.unix) else {

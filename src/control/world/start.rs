@@ -167,6 +167,7 @@ impl World {
             custom: Custom::open(&database),
             stored: Default::default(),
             claims: Default::default(),
+            chosen: Default::default(),
             directory: None,
             accounts_stale: true,
             ids: PublicIds::new(store.id_key),
@@ -193,6 +194,7 @@ impl World {
         };
         world.recall_stored();
         world.recall_claims();
+        world.recall_chosen();
         world.reconcile(now);
         world.recall();
         world.reconcile_claims(now);

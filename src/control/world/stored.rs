@@ -19,7 +19,6 @@ use crate::base::limits::RECORDS_MAX;
 use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::control::command::{ZoneRow, ZoneState};
-use crate::model::settings::FlattenMode;
 use crate::model::zone::ZoneData;
 use crate::records::compile::{self, Compiled};
 use crate::records::{Content, RecordSet};
@@ -319,15 +318,6 @@ impl World {
     /// A zone was deleted from the store.
     pub fn forget_stored(&mut self, id: ZoneId) {
         self.stored.remove(id);
-    }
-
-    /// Whether CNAMEs of a zone are flattened: as the config says, or the zone itself.
-    pub(super) fn flatten_of(&self, key: &Key) -> FlattenMode {
-        let zone = self.stored.id(key).and_then(|id| self.stored.zone(id));
-        match zone.is_some_and(|zone| zone.flatten_all) {
-            true => FlattenMode::All,
-            false => self.settings.flatten(&key.1),
-        }
     }
 
     /// Rows of the zones of the store for `zone list`.

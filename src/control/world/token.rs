@@ -55,6 +55,7 @@ impl World {
         self.stored.forget();
         self.recall_claims();
         self.reconcile_claims(Now::read());
+        self.recall_chosen_again();
         self.restate(restated, Now::read());
     }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Account, AuditEntry, Change, Zone};
+use super::chosen::with_trusts;
 use super::{CommitError, Control, Failure, Refused, Store};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::time::UnixTime;
@@ -96,11 +97,14 @@ fn restore_zones(
             continue;
         };
         if accounts.insert(owner.account) {
-            let again = Account { id: owner.account, ..account.clone() };
+            let settings = with_trusts(&account.settings, &[]);
+            let again = Account { id: owner.account, settings, ..account.clone() };
             put(live, Change::Account(again), &mut restored.accounts, &mut restored.left_out)?;
         }
         if !zones.contains(&owner.zone) {
-            let again = Zone { id: owner.zone, account: owner.account, ..zone.clone() };
+            // What it allowed others does not come back.
+            let (id, account, settings) = (owner.zone, owner.account, "{}".to_owned());
+            let again = Zone { id, account, settings, ..zone.clone() };
             put(live, Change::Zone(again), &mut restored.zones, &mut restored.left_out)?;
         }
         placed.insert(zone.id, owner);

@@ -13,6 +13,7 @@
 mod apply;
 pub mod backup;
 pub mod change;
+pub mod chosen;
 pub mod claims;
 mod counts;
 pub mod history;
