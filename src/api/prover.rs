@@ -19,10 +19,17 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Looks at once.
 const AT_ONCE: usize = 32;
 /// Where nameservers listen.
-const PORT: u16 = 53;
+pub const PORT: u16 = 53;
 
-/// Looks until the publisher ends.
-pub async fn run(publisher: Handle, upstreams: Arc<Upstreams>, allow_special: bool) {
+/// With what is looked: as it is now, since a reload may change it.
+pub struct Means {
+    pub upstreams: Arc<Upstreams>,
+    /// Servers of parents may have private addresses.
+    pub allow_special: bool,
+}
+
+/// Looks until the publisher ends. `port`: where servers of parents listen.
+pub async fn run(publisher: Handle, means: impl Fn() -> Means, port: u16) {
     loop {
         sleep(EVERY).await;
         let (tell, told) = oneshot::channel();
@@ -36,7 +43,8 @@ pub async fn run(publisher: Handle, upstreams: Arc<Upstreams>, allow_special: bo
             Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return,
         }
         let Ok(quests) = told.await else { return };
-        let eyes = Eyes { upstreams: &upstreams, allow_special, port: PORT };
+        let Means { upstreams, allow_special } = means();
+        let eyes = Eyes { upstreams: &upstreams, allow_special, port };
         let mut looks: FuturesUnordered<_> = quests.into_iter().map(|q| look(&eyes, q)).collect();
         while let Some((zone, seen)) = looks.next().await {
             let job = Job::new(move |world, now| world.claim_seen(zone, &seen, now), drop);

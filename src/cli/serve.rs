@@ -70,8 +70,12 @@ fn load(
         // It ends when the publisher asks for nothing more.
         verifier::start(looks, handle, published, verify, outside.runtime.handle().clone())?;
     }
-    let upstreams = outside.started.service.upstreams();
-    let prover = api::prover::run(publisher.handle.clone(), upstreams, flatten.allow_special);
+    let (service, follow) = (outside.started.service.clone(), told.clone());
+    let means = move || {
+        let allow_special = follow.borrow().flatten.allow_special;
+        api::prover::Means { upstreams: service.upstreams(), allow_special }
+    };
+    let prover = api::prover::run(publisher.handle.clone(), means, api::prover::PORT);
     outside.runtime.spawn(prover);
     let control = match socket::open(&data, publisher.handle.clone()) {
         Ok(socket) => Some(socket),
