@@ -116,11 +116,13 @@ fn everything_comes_back_as_it_was() {
             hash: [3; 32],
             read_only: true,
             created_at: UnixTime(8),
+            modified_at: UnixTime(9),
             expires_at: None,
             scope: Default::default(),
+            parent: Some(Uuid([8; 16])),
         };
-        let operator =
-            Token { id: Uuid([8; 16]), account: None, read_only: false, ..token.clone() };
+        let (id, parent) = (Uuid([8; 16]), None);
+        let operator = Token { id, account: None, read_only: false, parent, ..token.clone() };
         let changes = [
             put(&one),
             put(&two),
@@ -215,8 +217,10 @@ fn nothing_is_inherited_by_what_is_made_anew() {
             hash: [3; 32],
             read_only: false,
             created_at: UnixTime(8),
+            modified_at: UnixTime(8),
             expires_at: Some(UnixTime(9)),
             scope: Default::default(),
+            parent: None,
         };
         let row = Row::of(&active(hostname(2, "b.client.example", 10, 1))).unwrap();
         let changes = [
@@ -380,8 +384,10 @@ fn a_restore_brings_back_no_grant_and_no_token() {
             hash: [3; 32],
             read_only: false,
             created_at: UnixTime(8),
+            modified_at: UnixTime(8),
             expires_at: None,
             scope: Default::default(),
+            parent: None,
         };
         let changes = [
             put(&active(hostname(1, "app.client.example", 10, 1))),

@@ -20,6 +20,7 @@ use crate::base::uuid::Uuid;
 use crate::control::world::token::NewToken;
 use crate::model::prefix::Prefix;
 use crate::store::state::change::Token;
+use crate::store::state::lineage;
 use crate::store::state::scope::{Scope, Verb};
 
 pub fn routes() -> Router<Api> {
@@ -27,10 +28,11 @@ pub fn routes() -> Router<Api> {
         .route("/user/tokens/verify", get(verify))
         .route("/user/tokens/permission_groups", get(groups))
         .route("/user/tokens", get(list).post(create))
-        .route("/user/tokens/{token}", get(show).delete(delete))
+        .route("/user/tokens/{token}", get(show).put(update).delete(delete))
         .route("/user/tokens/{token}/value", put(roll))
         .route("/accounts/{account}/tokens", get(list_of).post(create_for))
-        .route("/accounts/{account}/tokens/{token}", get(show_of).delete(delete_of))
+        .route("/accounts/{account}/tokens/{token}", get(show_of).put(update_of).delete(delete_of))
+        .route("/accounts/{account}/tokens/{token}/value", put(roll_of))
 }
 
 async fn verify(caller: Caller) -> Answer {
@@ -69,7 +71,7 @@ fn object(api: &Api, token: &Token, now: UnixTime) -> Value {
         "name": token.name,
         "status": status(token, now),
         "issued_on": token.created_at.to_string(),
-        "modified_on": token.created_at.to_string(),
+        "modified_on": token.modified_at.to_string(),
         "not_before": time(token.scope.not_before.map(UnixTime)),
         "expires_on": time(token.expires_at),
         "policies": [permissions::policy(api, token)],
@@ -98,7 +100,7 @@ fn page(api: &Api, caller: &Caller, params: &Params, of: Option<AccountId>) -> A
     }
     let count = all.len();
     let shown = all.into_iter().skip(page.skip()).take(page.size);
-    let items = shown.map(|token| object(api, token, caller.now)).collect();
+    let items = shown.map(|token| object(api, &token, caller.now)).collect();
     Ok(Reply::page(items, &page, count))
 }
 
@@ -129,7 +131,7 @@ fn one(
     let rows = api.directory.rows();
     let token = rows.token(id).filter(|token| sees(caller, token));
     let token = token.filter(|token| of.is_none_or(|of| token.account == Some(of)));
-    token.cloned().ok_or_else(unknown)
+    token.ok_or_else(unknown)
 }
 
 /// The same, of one account.
@@ -178,6 +180,20 @@ async fn delete_of(
 /// A new secret for a token: the old one is refused from now on.
 async fn roll(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Answer {
     let token = one(&api, &caller, &id, None)?;
+    give_secret(api, caller, &token).await
+}
+
+async fn roll_of(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((account, id)): Path<(String, String)>,
+) -> Answer {
+    let account = caller.account(&account, Verb::Tokens)?.id;
+    let token = one(&api, &caller, &id, Some(account))?;
+    give_secret(api, caller, &token).await
+}
+
+async fn give_secret(api: Api, caller: Caller, token: &Token) -> Answer {
     check(&caller, token.account, token.expires_at, &token.scope, token.read_only)?;
     let (id, actor) = (token.id, caller.actor());
     let rolled = api.change(move |world, now| {
@@ -201,11 +217,77 @@ async fn create_for(
     mint(api, caller, Some(account), wanted).await
 }
 
+async fn update(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    wanted: Sent,
+) -> Answer {
+    let token = one(&api, &caller, &id, None)?;
+    change(api, caller, &token, wanted).await
+}
+
+async fn update_of(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((account, id)): Path<(String, String)>,
+    wanted: Sent,
+) -> Answer {
+    let account = caller.account(&account, Verb::Tokens)?.id;
+    let token = one(&api, &caller, &id, Some(account))?;
+    change(api, caller, &token, wanted).await
+}
+
+/// Says anew what a token is for. Who changes one may do at least as much, before and after.
+async fn change(api: Api, caller: Caller, token: &Token, wanted: Sent) -> Answer {
+    let Json(body) = wanted.map_err(|e| ApiError::body(e.body_text()))?;
+    let old = Scope { disabled: false, ..token.scope.clone() };
+    check(&caller, token.account, token.expires_at, &old, token.read_only)?;
+    let mut new = read(&api, &caller, token.account, &body)?;
+    if new.account != token.account {
+        return Err(ApiError::body("the resources belong to another account"));
+    }
+    new.scope.disabled = match &body["status"] {
+        Value::Null => token.scope.disabled,
+        Value::String(status) if status == "active" => false,
+        Value::String(status) if status == "disabled" => true,
+        _ => return Err(ApiError::body("status is active or disabled")),
+    };
+    let (id, actor) = (token.id, caller.actor());
+    let changed = api.change(move |world, now| {
+        world.change_token(id, new, &actor, now).map_err(|why| ApiError::unavailable(&why))
+    });
+    changed.await?;
+    let token = api.directory.rows().token(id).ok_or_else(ApiError::internal)?;
+    found(object(&api, &token, caller.now))
+}
+
 async fn mint(api: Api, caller: Caller, account: Option<AccountId>, wanted: Sent) -> Answer {
     let Json(body) = wanted.map_err(|e| ApiError::body(e.body_text()))?;
+    if api.depth(&caller.token) >= lineage::MOST {
+        return Err(ApiError::body("tokens make tokens only so many times over"));
+    }
+    let new = read(&api, &caller, account, &body)?;
+    let actor = caller.actor();
+    let made = api.change(move |world, now| {
+        world.create_token(new, &actor, now).map_err(|why| ApiError::unavailable(&why))
+    });
+    let (token, text) = made.await?;
+    let mut result = object(&api, &token, caller.now);
+    result["value"] = json!(text);
+    found(result)
+}
+
+/// What a body says of a token, as far as the caller may give that away.
+fn read(
+    api: &Api,
+    caller: &Caller,
+    account: Option<AccountId>,
+    body: &Value,
+) -> Result<NewToken, ApiError> {
     let name = body["name"].as_str().filter(|name| !name.is_empty() && name.len() <= 120);
     let name = name.ok_or_else(|| ApiError::body("name has 1 to 120 characters"))?;
-    let policy = Policy::read(&api, &caller, &body["policies"])?;
+    let policy = Policy::read(api, caller, &body["policies"])?;
     let account = account.or(policy.account).or(caller.token.account);
     if policy.account.is_some_and(|of| Some(of) != account) {
         return Err(ApiError::body("the resources belong to another account"));
@@ -227,19 +309,26 @@ async fn mint(api: Api, caller: Caller, account: Option<AccountId>, wanted: Sent
         disabled: false,
     };
     let expires_at = time("expires_on")?;
-    let scope = inherited(&caller, scope);
-    check(&caller, account, expires_at.or(caller.token.expires_at), &scope, false)?;
+    let scope = inherited(caller, scope);
+    check(caller, account, expires_at.or(caller.token.expires_at), &scope, false)?;
     let expires_at = expires_at.or(caller.token.expires_at);
     let (name, read_only) = (name.to_owned(), false);
-    let new = NewToken { name, account, read_only, expires_at, scope };
-    let actor = caller.actor();
-    let made = api.change(move |world, now| {
-        world.create_token(new, &actor, now).map_err(|why| ApiError::unavailable(&why))
-    });
-    let (token, text) = made.await?;
-    let mut result = object(&api, &token, caller.now);
-    result["value"] = json!(text);
-    found(result)
+    let parent = Some(caller.token.id);
+    Ok(NewToken { name, account, read_only, expires_at, scope, parent })
+}
+
+impl Api {
+    /// How many tokens stand above one.
+    fn depth(&self, token: &Token) -> usize {
+        let rows = self.directory.rows();
+        let mut parent = token.parent;
+        let mut depth = 0;
+        while let Some(id) = parent.filter(|_| depth < lineage::MOST) {
+            depth += 1;
+            parent = rows.token(id).and_then(|token| token.parent);
+        }
+        depth
+    }
 }
 
 /// What was not asked for is as narrow as the token that mints.

@@ -14,6 +14,7 @@ use crate::base::uuid::Uuid;
 use crate::hostname::proof::Places;
 use crate::policy::claims::Claim;
 use crate::store::state::change::Token;
+use crate::store::state::lineage;
 
 /// One account.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +62,7 @@ pub struct Rows {
     by_name: BTreeSet<ByName>,
     by_account: BTreeSet<ByAccount>,
     counts: HashMap<AccountId, usize>,
+    /// As they are stored; what they may do is less if those that made them may do less.
     tokens: HashMap<[u8; 32], Arc<Token>>,
     token_hashes: HashMap<Uuid, [u8; 32]>,
     /// Where customers place the tokens of custom hostnames.
@@ -107,7 +109,8 @@ impl Directory {
 
     /// The token of a hash.
     pub fn token(&self, hash: &[u8; 32]) -> Option<Arc<Token>> {
-        self.rows().tokens.get(hash).cloned()
+        let rows = self.rows();
+        rows.tokens.get(hash).map(|token| rows.as_usable(token))
     }
 }
 
@@ -167,13 +170,25 @@ impl Rows {
     }
 
     /// The token of an id.
-    pub fn token(&self, id: Uuid) -> Option<&Arc<Token>> {
-        self.tokens.get(self.token_hashes.get(&id)?)
+    pub fn token(&self, id: Uuid) -> Option<Arc<Token>> {
+        self.stored_token(id).map(|token| self.as_usable(token))
     }
 
     /// All tokens, in no order.
-    pub fn tokens(&self) -> impl Iterator<Item = &Arc<Token>> {
-        self.tokens.values()
+    pub fn tokens(&self) -> impl Iterator<Item = Arc<Token>> {
+        self.tokens.values().map(|token| self.as_usable(token))
+    }
+
+    fn stored_token(&self, id: Uuid) -> Option<&Arc<Token>> {
+        self.tokens.get(self.token_hashes.get(&id)?)
+    }
+
+    /// The token within those that it comes from.
+    fn as_usable(&self, token: &Arc<Token>) -> Arc<Token> {
+        match token.parent {
+            None => Arc::clone(token),
+            Some(_) => Arc::new(lineage::narrowed(token, |id| self.stored_token(id))),
+        }
     }
 
     pub fn put_zone(&mut self, row: ZoneRow) {

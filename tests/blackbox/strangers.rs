@@ -264,6 +264,57 @@ fn a_token_makes_only_narrower_ones() {
         let client = Client { token: text(&made["value"]), ..one.client.clone() };
         assert_eq!((client.get(&zone).status, client.get(&zone).code()), (403, 9109), "{more}");
     }
+    // What a token made never does more than it, and ends with it.
+    let made = mint(&dns, &["DNS Write", "API Tokens Write"], whole.clone(), json!({})).result();
+    let child = Client { token: text(&made["value"]), ..one.client.clone() };
+    let made = mint(&child, &["DNS Write"], whole.clone(), json!({})).result();
+    let grandchild = Client { token: text(&made["value"]), ..one.client.clone() };
+    let records = format!("{zone}/dns_records");
+    let write = |client: &Client, name: &str| {
+        let record = json!({ "type": "A", "name": name, "content": "192.0.2.3", "ttl": 300 });
+        client.post(&records, &record).status
+    };
+    assert_eq!((write(&child, "c"), write(&grandchild, "d")), (200, 200));
+    let id = text(&dns.get("/client/v4/user/tokens/verify").result()["id"]);
+    let path = format!("/client/v4/user/tokens/{id}");
+    let say = |client: &Client, groups: &[&str], more: Value| {
+        let groups: Vec<Value> = groups.iter().map(|name| json!({ "name": name })).collect();
+        let mut body = json!({ "name": "changed", "policies": [{ "effect": "allow",
+            "permission_groups": groups, "resources": of_zone }] });
+        for (key, value) in more.as_object().expect("an object") {
+            body[key] = value.clone();
+        }
+        client.ask("PUT", &path, Some(&body))
+    };
+    // Nobody makes itself or its maker more than it is.
+    assert_eq!(say(&dns, &["DNS Write", "Zone Write"], json!({})).status, 403);
+    assert_eq!(say(&grandchild, &["DNS Read"], json!({})).status, 403);
+    let changed = say(&one.client, &["DNS Read", "API Tokens Write"], json!({})).result();
+    assert_eq!(
+        (changed["name"].as_str(), changed["status"].as_str()),
+        (Some("changed"), Some("active"))
+    );
+    assert_eq!((write(&dns, "e"), write(&child, "e"), write(&grandchild, "e")), (403, 403, 403));
+    assert_eq!((child.get(&zone).status, grandchild.get(&zone).status), (200, 200));
+    let off = json!({ "status": "disabled" });
+    assert_eq!(
+        say(&one.client, &["DNS Write", "API Tokens Write"], off).result()["status"],
+        "disabled"
+    );
+    assert_eq!(
+        (dns.get(&zone).status, child.get(&zone).status, grandchild.get(&zone).status),
+        (403, 403, 403)
+    );
+    let on = json!({ "status": "active" });
+    say(&one.client, &["DNS Write", "API Tokens Write"], on).result();
+    assert_eq!((write(&child, "f"), write(&grandchild, "g")), (200, 200));
+    let listed = one.client.get("/client/v4/user/tokens?per_page=50").json()["result_info"].clone();
+    one.client.ask("DELETE", &path, None).result();
+    assert_eq!((child.get(&zone).status, grandchild.get(&zone).status), (403, 403));
+    let left = one.client.get("/client/v4/user/tokens?per_page=50").json()["result_info"].clone();
+    let count = |info: &Value| info["total_count"].as_u64().unwrap();
+    // With what it made before, four of them.
+    assert_eq!(count(&listed) - count(&left), 5);
     // A new secret ends the old one.
     let mine = one.client.get("/client/v4/user/tokens/verify").result();
     let path = format!("/client/v4/user/tokens/{}/value", text(&mine["id"]));

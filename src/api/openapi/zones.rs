@@ -37,6 +37,8 @@ pub(super) const ZONES: &[Operation] = &[
         .query(&[PAGE, PER_PAGE, DIRECTION]),
     post(TOKENS, "tokens", "Make a narrower token", One(200, "Token")).body(Json("NewToken")),
     get(TOKEN, "tokens", "One token", One(200, "Token")),
+    put(TOKEN, "tokens", "Say anew what a token is for", One(200, "Token"))
+        .body(Json("TokenChange")),
     delete(TOKEN, "tokens", "End a token", One(200, "Id")),
     put(
         "/client/v4/user/tokens/{token}/value",
@@ -49,6 +51,14 @@ pub(super) const ZONES: &[Operation] = &[
     post(ACCOUNT_TOKENS, "tokens", "Make a narrower token of an account", One(200, "Token"))
         .body(Json("NewToken")),
     get(ACCOUNT_TOKEN, "tokens", "One token", One(200, "Token")),
+    put(ACCOUNT_TOKEN, "tokens", "Say anew what a token of an account is for", One(200, "Token"))
+        .body(Json("TokenChange")),
+    put(
+        "/client/v4/accounts/{account}/tokens/{token}/value",
+        "tokens",
+        "Give a token of an account a new secret",
+        One(200, "Text"),
+    ),
     delete(ACCOUNT_TOKEN, "tokens", "End a token of an account", One(200, "Id")),
     get(ACCOUNTS, "accounts", "Accounts one may see", Page("Account"))
         .query(&[NAME, PAGE, PER_PAGE, DIRECTION]),
@@ -144,18 +154,10 @@ pub(super) const SCHEMAS: Schemas = &[
         token["properties"]["value"] = text();
         token
     }),
-    ("NewToken", || {
-        let group = some(&[("id", text()), ("name", text())]);
-        let policy = object(&[
-            ("effect", words(&["allow"])),
-            ("permission_groups", list(group)),
-            ("resources", json!({ "type": "object" })),
-        ]);
-        let mut token = object(&[("name", text()), ("policies", list(policy))]);
-        token["properties"]["not_before"] = time();
-        token["properties"]["expires_on"] = time();
-        let addresses = some(&[("in", list(text())), ("not_in", list(text()))]);
-        token["properties"]["condition"] = some(&[("request_ip", addresses)]);
+    ("NewToken", new_token),
+    ("TokenChange", || {
+        let mut token = new_token();
+        token["properties"]["status"] = words(&["active", "disabled"]);
         token
     }),
     ("Account", || {
@@ -220,6 +222,21 @@ pub(super) const SCHEMAS: Schemas = &[
     }),
     ("HoldChange", || some(&[("include_subdomains", flag()), ("hold_after", text())])),
 ];
+
+fn new_token() -> Value {
+    let group = some(&[("id", text()), ("name", text())]);
+    let policy = object(&[
+        ("effect", words(&["allow"])),
+        ("permission_groups", list(group)),
+        ("resources", json!({ "type": "object" })),
+    ]);
+    let mut token = object(&[("name", text()), ("policies", list(policy))]);
+    token["properties"]["not_before"] = time();
+    token["properties"]["expires_on"] = time();
+    let addresses = some(&[("in", list(text())), ("not_in", list(text()))]);
+    token["properties"]["condition"] = some(&[("request_ip", addresses)]);
+    token
+}
 
 fn hostname() -> Value {
     object(&[

@@ -12,6 +12,7 @@ use crate::control::token;
 use crate::hostname::object::Hostname;
 use crate::store::state::Store;
 use crate::store::state::change::{Account, AuditEntry, Change, Token};
+use crate::store::state::lineage;
 use crate::store::state::scope::{Scope, Verb};
 
 /// Octets a token's name may have.
@@ -26,6 +27,8 @@ pub struct NewToken {
     pub read_only: bool,
     pub expires_at: Option<crate::base::time::UnixTime>,
     pub scope: Scope,
+    /// Who makes it; `None`: the command line.
+    pub parent: Option<Uuid>,
 }
 
 impl World {
@@ -76,6 +79,7 @@ impl World {
                     read_only: *read_only,
                     expires_at: None,
                     scope: Scope::default(),
+                    parent: None,
                 };
                 let (token, text) = self.create_token(new, "operator", now)?;
                 Ok(json!({ "token": text, "id": token.id.to_string() }))
@@ -114,9 +118,15 @@ impl World {
             hash: token::hash(&text),
             read_only: new.read_only,
             created_at: now.unix,
+            modified_at: now.unix,
             expires_at: new.expires_at,
             scope: new.scope,
+            parent: new.parent,
         };
+        let control = self.custom.usable()?.control();
+        if token.parent.is_some_and(|id| control.token(id).is_none()) {
+            return Err("the token that makes it has ended".to_owned());
+        }
         let entry = self.token_entry(&token, "token.created", actor, now);
         let mut changes = Vec::new();
         if let Some(id) = token.account
@@ -139,18 +149,41 @@ impl World {
         getrandom::fill(&mut secret)
             .map_err(|e| format!("the system gives nothing random: {e}"))?;
         let text = token::text(secret);
-        let token = Token { hash: token::hash(&text), ..token };
+        let token = Token { hash: token::hash(&text), modified_at: now.unix, ..token };
         let entry = self.token_entry(&token, "token.rolled", actor, now);
         self.commit_state(&[Change::Token(token), Change::Audit(entry)], actor, now)?;
         Ok(text)
     }
 
-    /// Ends a token: the next request with it is refused.
+    /// Changes what a token is for. Those that it made may do no more than it from now on.
+    pub fn change_token(
+        &mut self,
+        id: Uuid,
+        wish: NewToken,
+        actor: &str,
+        now: Now,
+    ) -> Result<(), String> {
+        let token = self.custom.usable()?.control().token(id).cloned();
+        let token = token.ok_or_else(|| format!("no token has the id {id}"))?;
+        let NewToken { name, expires_at, scope, read_only, .. } = wish;
+        let token = Token { name, expires_at, scope, read_only, modified_at: now.unix, ..token };
+        let entry = self.token_entry(&token, "token.changed", actor, now);
+        self.commit_state(&[Change::Token(token), Change::Audit(entry)], actor, now)
+    }
+
+    /// Ends a token, and those that it made: the next request with one of them is refused.
     pub fn revoke_token(&mut self, id: Uuid, actor: &str, now: Now) -> Result<(), String> {
         let token = self.custom.usable()?.control().token(id).cloned();
         let token = token.ok_or_else(|| format!("no token has the id {id}"))?;
-        let entry = self.token_entry(&token, "token.revoked", actor, now);
-        self.commit_state(&[Change::TokenRemoved(id), Change::Audit(entry)], actor, now)
+        let made = lineage::made_by(&self.custom.usable()?.control().tokens, id);
+        let changes: Vec<Change> = std::iter::once(&token)
+            .chain(&made)
+            .flat_map(|gone| {
+                let entry = self.token_entry(gone, "token.revoked", actor, now);
+                [Change::TokenRemoved(gone.id), Change::Audit(entry)]
+            })
+            .collect();
+        self.commit_state(&changes, actor, now)
     }
 
     fn token_entry(&self, token: &Token, action: &str, actor: &str, now: Now) -> AuditEntry {

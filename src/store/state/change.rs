@@ -45,8 +45,11 @@ pub struct Token {
     pub hash: [u8; 32],
     pub read_only: bool,
     pub created_at: UnixTime,
+    pub modified_at: UnixTime,
     pub expires_at: Option<UnixTime>,
     pub scope: Scope,
+    /// The token that made it. It may never more than that one, and ends with it.
+    pub parent: Option<Uuid>,
 }
 
 /// Something that was done, by whom, and what was seen.

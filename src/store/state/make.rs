@@ -51,8 +51,8 @@ pub fn apply(
             execute(
                 transaction,
                 "INSERT OR REPLACE INTO tokens \
-                 (id, name, account, hash, read_only, created_at, expires_at, scope) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (id, name, account, hash, read_only, created_at, expires_at, scope, parent, modified_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     Column(token.id),
                     token.name,
@@ -61,7 +61,9 @@ pub fn apply(
                     token.read_only,
                     Column(token.created_at),
                     token.expires_at.map(Column),
-                    serde_json::to_string(&token.scope).expect("scopes are plain data")
+                    serde_json::to_string(&token.scope).expect("scopes are plain data"),
+                    token.parent.map(Column),
+                    Column(token.modified_at)
                 ],
             )
         }

@@ -18,6 +18,7 @@ pub mod claims;
 mod counts;
 pub mod history;
 pub mod hostname_page;
+pub mod lineage;
 mod make;
 pub mod memory;
 pub mod readers;

@@ -131,13 +131,16 @@ pub fn hold(row: &SqlRow<'_>) -> rusqlite::Result<Hold> {
 }
 
 pub fn token(row: &SqlRow<'_>) -> rusqlite::Result<Token> {
+    let created_at = row.get::<_, Column<_>>("created_at")?.0;
     Ok(Token {
         id: row.get::<_, Column<_>>("id")?.0,
         name: row.get("name")?,
         account: row.get::<_, Option<Column<_>>>("account")?.map(|c| c.0),
         hash: octets(row.get_ref("hash")?)?,
         read_only: row.get("read_only")?,
-        created_at: row.get::<_, Column<_>>("created_at")?.0,
+        created_at,
+        modified_at: row.get::<_, Option<Column<_>>>("modified_at")?.map_or(created_at, |c| c.0),
+        parent: row.get::<_, Option<Column<_>>>("parent")?.map(|c| c.0),
         expires_at: row.get::<_, Option<Column<_>>>("expires_at")?.map(|c| c.0),
         scope: serde_json::from_str(row.get_ref("scope")?.as_str()?).map_err(|_| wrong())?,
     })

@@ -8,7 +8,7 @@ use super::{Failure, Trouble};
 const APPLICATION: i32 = 0x426C_776B;
 
 /// Step `n` makes version `n + 1` out of version `n`. Steps that were released are never edited.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -92,6 +92,10 @@ ALTER TABLE tokens ADD COLUMN scope TEXT NOT NULL DEFAULT '{}';
     super::claims::TABLES,
     super::history::TABLES,
     super::counts::TABLES,
+    "
+ALTER TABLE tokens ADD COLUMN parent BLOB;
+ALTER TABLE tokens ADD COLUMN modified_at INTEGER;
+",
 ];
 
 /// Octets of a database up to which it is read whole at the start, to find damage before anything rests on it.

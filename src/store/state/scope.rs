@@ -107,6 +107,36 @@ impl Scope {
         in_time && from_there && !self.disabled
     }
 
+    /// What both allow.
+    pub fn within(&self, other: &Scope) -> Scope {
+        let both = |own: &Option<Vec<Verb>>, others: &Option<Vec<Verb>>| match (own, others) {
+            (Some(own), Some(others)) => {
+                Some(own.iter().copied().filter(|v| others.contains(v)).collect())
+            }
+            (own, others) => own.clone().or_else(|| others.clone()),
+        };
+        let zones = match (&self.zones, &other.zones) {
+            (Some(own), Some(_)) => {
+                Some(own.iter().copied().filter(|zone| other.covers(*zone)).collect())
+            }
+            (own, others) => own.clone().or_else(|| others.clone()),
+        };
+        let from = match (&self.from, &other.from) {
+            (Some(own), Some(others)) => Some(common(own, others)),
+            (own, others) => own.clone().or_else(|| others.clone()),
+        };
+        let not_from: Vec<Prefix> =
+            self.not_from.iter().chain(&other.not_from).flatten().copied().collect();
+        Scope {
+            verbs: both(&self.verbs, &other.verbs),
+            zones,
+            not_before: self.not_before.max(other.not_before),
+            from,
+            not_from: (!not_from.is_empty()).then_some(not_from),
+            disabled: self.disabled || other.disabled,
+        }
+    }
+
     /// Whether nothing is allowed by this one that the other does not allow. Times are compared by the caller, who
     /// knows the end of both.
     pub fn is_within(&self, other: &Scope) -> bool {
@@ -134,6 +164,19 @@ impl Scope {
         };
         verbs && zones && start && from && not_from
     }
+}
+
+/// Addresses that lie in both.
+fn common(own: &[Prefix], others: &[Prefix]) -> Vec<Prefix> {
+    let smaller = |a: &Prefix, b: &Prefix| match (a.contains_prefix(b), b.contains_prefix(a)) {
+        (true, _) => Some(*b),
+        (_, true) => Some(*a),
+        _ => None,
+    };
+    let mut common: Vec<Prefix> =
+        own.iter().flat_map(|a| others.iter().filter_map(|b| smaller(a, b))).collect();
+    common.dedup();
+    common
 }
 
 mod zone_ids {
@@ -196,6 +239,33 @@ mod tests {
         for wider in wider {
             assert!(!wider.is_within(&some), "{wider:?}");
         }
+    }
+
+    #[test]
+    fn what_both_allow_is_within_both() {
+        let from = |list: &[&str]| Some(list.iter().map(|p| p.parse().unwrap()).collect());
+        let one = Scope {
+            verbs: Some(vec![Verb::Read, Verb::Records]),
+            zones: Some(vec![ZoneId(1), ZoneId(2)]),
+            from: from(&["192.0.2.0/24", "2001:db8::/32"]),
+            ..Scope::default()
+        };
+        let other = Scope {
+            verbs: Some(vec![Verb::Read, Verb::Zones]),
+            zones: Some(vec![ZoneId(2), ZoneId(3)]),
+            not_before: Some(5),
+            from: from(&["192.0.0.0/16", "2001:db8:1::/48", "198.51.100.0/24"]),
+            not_from: from(&["192.0.2.9/32"]),
+            disabled: true,
+        };
+        for both in [one.within(&other), other.within(&one)] {
+            assert!(both.is_within(&one) && both.is_within(&other), "{both:?}");
+            assert_eq!((both.verbs, both.zones), (Some(vec![Verb::Read]), Some(vec![ZoneId(2)])));
+            assert_eq!(both.from, from(&["192.0.2.0/24", "2001:db8:1::/48"]));
+            assert!(both.disabled);
+        }
+        assert_eq!(one.within(&Scope::default()), one);
+        assert_eq!(Scope::default().within(&one), one);
     }
 
     #[test]
