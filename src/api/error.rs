@@ -113,6 +113,17 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The proof of a zone was looked for too often.
+    pub fn too_many_looks(seconds: u64) -> ApiError {
+        let text = "Zones were looked at too often: this one, or all of the account; a zone that is not active is \
+                    looked at by itself too";
+        let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, 10429, text);
+        error.retry_after = Some(seconds.max(1));
+        error
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({

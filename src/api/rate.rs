@@ -1,4 +1,4 @@
-//! How often one token may ask, and how often one address may be wrong about a token.
+//! How often one token may ask, how often one address may be wrong about a token, and how often zones are looked at.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::uuid::Uuid;
 
 /// Requests a token or an account may make at once, and a second in the long run: room for the thousand writes a
@@ -16,6 +16,12 @@ const PER_SECOND: f64 = 2_000.0;
 /// Wrong tokens from one address: 60 at once, then one in five seconds.
 const WRONG_BURST: f64 = 60.0;
 const WRONG_PER_SECOND: f64 = 0.2;
+/// Looks for the proof of one zone that are asked for: some at once, then one in 30 seconds; and those of all zones of
+/// an account, which are zones made by it too: each is looked at outside.
+const LOOK_BURST: f64 = 20.0;
+const LOOKS_PER_SECOND: f64 = 1.0 / 30.0;
+const ACCOUNT_LOOK_BURST: f64 = 2_000.0;
+const ACCOUNT_LOOKS_PER_SECOND: f64 = 1.0;
 /// Buckets kept; full ones are forgotten first.
 const MOST: usize = 65_536;
 
@@ -25,6 +31,8 @@ pub struct Limiter {
     tokens: Mutex<Buckets<Uuid>>,
     accounts: Mutex<Buckets<AccountId>>,
     wrong: Mutex<Buckets<IpAddr>>,
+    looks: Mutex<Buckets<ZoneId>>,
+    account_looks: Mutex<Buckets<AccountId>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +58,14 @@ impl Limiter {
             Some(account) => lock(&self.accounts).take(account, BURST, PER_SECOND, now),
             None => Ok(()),
         }
+    }
+
+    /// Counts a look for the proof of a zone, or of a new one.
+    pub fn look(&self, zone: Option<ZoneId>, of: AccountId, now: Instant) -> Result<(), u64> {
+        if let Some(zone) = zone {
+            lock(&self.looks).take(zone, LOOK_BURST, LOOKS_PER_SECOND, now)?;
+        }
+        lock(&self.account_looks).take(of, ACCOUNT_LOOK_BURST, ACCOUNT_LOOKS_PER_SECOND, now)
     }
 
     /// Counts a request with a wrong token.
@@ -114,6 +130,17 @@ mod tests {
         assert_eq!(buckets.take(2, 3.0, 0.5, now), Ok(()));
         assert_eq!(buckets.take(1, 3.0, 0.5, now + Duration::from_secs(2)), Ok(()));
         assert_eq!(buckets.take(1, 3.0, 0.5, now + Duration::from_secs(2)), Err(2));
+    }
+
+    #[test]
+    fn looks_are_bounded_for_each_zone_and_for_all_of_an_account() {
+        let (limiter, now) = (Limiter::default(), crate::control::world::Now::read().at);
+        let look = |zone: u32, at| limiter.look(Some(ZoneId(zone)), AccountId(1), at);
+        assert_eq!((0..30).filter(|_| look(1, now).is_ok()).count(), 20);
+        assert!(look(1, now).unwrap_err() <= 30);
+        assert_eq!(look(1, now + Duration::from_secs(30)), Ok(()));
+        assert_eq!((2..3_000).filter(|zone| look(*zone, now).is_ok()).count(), 1_980);
+        assert_eq!(limiter.look(Some(ZoneId(2)), AccountId(2), now), Ok(()));
     }
 
     #[test]

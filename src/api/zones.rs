@@ -16,6 +16,7 @@ use crate::base::name::Name;
 use crate::base::rtype;
 use crate::base::time::UnixTime;
 use crate::control::directory::{Rows, ZoneRow};
+use crate::control::world::Now;
 use crate::control::world::claims::{ClaimError, NewZone};
 use crate::policy::claims::Status;
 use crate::store::state::scope::Verb;
@@ -158,6 +159,10 @@ async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer 
     let apex = Name::from_text(name).ok().filter(|_| name.is_ascii() && !name.contains('\\'));
     let apex = apex.ok_or_else(|| ApiError::bad(1049, format!("{name:?} is not a domain name")))?;
     let asserted = caller.is_operator();
+    if !asserted {
+        let counted = api.limiter.look(None, account, Now::read().at);
+        counted.map_err(ApiError::too_many_looks)?;
+    }
     let new = NewZone { apex, account, asserted, actor: caller.actor() };
     let claim = api.change(move |world, now| world.claim_zone(&new, now).map_err(error)).await?;
     let rows = api.directory.rows();
@@ -168,6 +173,8 @@ async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer 
 async fn check(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Answer {
     let zone = caller.zone(&id, Verb::Zones)?;
     let number = zone.id;
+    let counted = api.limiter.look(Some(number), zone.account, Now::read().at);
+    counted.map_err(ApiError::too_many_looks)?;
     let checked = api.change(move |world, now| {
         match world.check_zone(number, now) {
             // What a file says needs no check.

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 pub enum Say {
     /// CNAMEs to these names, then these addresses.
     Chain(Vec<&'static str>, Vec<&'static str>),
+    /// One TXT record of one string.
+    Text(String),
     NxDomain,
     ServFail,
     /// Nothing at all.
@@ -109,9 +111,17 @@ fn answer(query: &[u8], qtype: u16, say: &Say) -> Option<Vec<u8>> {
         Say::Silence => return None,
         Say::ServFail => 2,
         Say::NxDomain => 3,
-        Say::Chain(..) => 0,
+        Say::Chain(..) | Say::Text(_) => 0,
     };
     out[3] = 0x80 | rcode;
+    if let Say::Text(text) = say
+        && qtype == 16
+    {
+        out[6..8].copy_from_slice(&[0, 1]);
+        out.extend(&query[12..question_end - 4]);
+        out.extend([0, 16, 0, 1, 0, 0, 1, 44, 0, text.len() as u8 + 1, text.len() as u8]);
+        out.extend(text.as_bytes());
+    }
     if let Say::Chain(hops, addresses) = say {
         let mut owner = query[12..question_end - 4].to_vec();
         let mut count = 0u16;

@@ -4,6 +4,7 @@
 mod support;
 
 mod api;
+mod children;
 mod cli;
 mod clients;
 mod custom_hostnames;
@@ -27,6 +28,7 @@ mod reload;
 mod resolvers;
 mod sample_world;
 mod scenarios;
+mod settings;
 mod snapshots;
 mod storm;
 mod strangers;

@@ -21,6 +21,8 @@ use crate::store::state::Store;
 use crate::store::state::change::{Account, AuditEntry, Change, Zone};
 use crate::store::state::claims::Tombstone;
 
+/// Custom hostnames read at a time.
+const PAGE: usize = 500;
 /// Zones of one account that are not proved.
 const PENDING: usize = 10_000;
 
@@ -244,7 +246,12 @@ impl World {
         changes.push(self.claim_entry(&claim, "zone.deleted", Some(claim.status), actor, now));
         self.commit_state(&changes, actor, now).map_err(ClaimError::Store)?;
         self.claims.remove(id);
-        self.claims.tombstones.extend(is_buried.then_some(tombstone));
+        let same =
+            |t: &&Tombstone| t.apex == tombstone.apex && t.nameservers == tombstone.nameservers;
+        if is_buried && !self.claims.tombstones.iter().any(|t| same(&t)) {
+            self.claims.tombstones.push(tombstone);
+        }
+        self.chosen.zones.remove(&id);
         self.let_go(&claim);
         self.forget_stored(id);
         Ok(())
@@ -315,6 +322,9 @@ impl World {
             Verdict::Lost => {
                 self.claims.put(claim.clone());
                 self.demote(&claim, Status::Moved, "schedule", now);
+                if strict {
+                    self.strip(&claim, now);
+                }
             }
             Verdict::Stays | Verdict::Preset => {
                 let same = (&claim.nameservers, claim.is_fresh, claim.failures)
@@ -336,6 +346,10 @@ impl World {
         claim.proof = Some(proof);
         if let Err(refusal) = self.judge_name(&claim.apex, claim.account) {
             self.challenge(&refusal, &claim.apex);
+            // Alike whatever it is, and only to who has proved the name.
+            claim.saw.push_str(
+                "; this proves it, and it waits for another zone here that is in its way",
+            );
             return self.claims.put(Claim { proof: old.proof, ..claim });
         }
         claim.status = Status::Active;
@@ -412,6 +426,31 @@ impl World {
             error!(event = "claim-not-stored", zone = %claim.apex, problem, "{problem}");
         }
         self.let_go(&claim);
+    }
+
+    /// Somebody else has proved the name: what the zone let in, held and allowed is gone for good, should it ever be
+    /// proved again. Its records are its account's own.
+    fn strip(&mut self, claim: &Claim, now: Now) {
+        let id = claim.zone;
+        let granted = self.hostnames_into(id);
+        let mut changes = vec![Change::FallbackRemoved(id), Change::HoldRemoved(id)];
+        if let Ok(open) = self.custom.usable() {
+            let row = open.control().zone(id).cloned();
+            changes.extend(row.map(|row| Change::Zone(Zone { settings: "{}".to_owned(), ..row })));
+            let mut after = None;
+            while let Ok(page) = open.store().hostnames_of(id, after, PAGE)
+                && let Some(last) = page.last()
+            {
+                after = Some(last.id);
+                changes.extend(page.iter().map(|hostname| Change::HostnameRemoved(hostname.id)));
+            }
+        }
+        self.chosen.zones.remove(&id);
+        changes.push(self.claim_entry(claim, "zone.evicted", None, "schedule", now));
+        if let Err(problem) = self.commit_state(&changes, "schedule", now) {
+            error!(event = "claim-not-stored", zone = %claim.apex, problem, "{problem}");
+        }
+        self.restate(granted, now);
     }
 
     /// If the claim's zone holds the name, it does no more.

@@ -294,6 +294,7 @@ impl World {
             }
         };
         for zone in gone {
+            self.chosen.zones.remove(&zone);
             let granted = self.hostnames_into(zone);
             match self.commit_custom(&[Change::ZoneRemoved(zone)], "zone change", now) {
                 Ok(()) => self.restate(granted, now),
@@ -305,7 +306,7 @@ impl World {
     }
 
     /// The custom hostnames of a zone.
-    fn hostnames_into(&mut self, zone: ZoneId) -> Vec<(Hostname, ZoneId)> {
+    pub(super) fn hostnames_into(&mut self, zone: ZoneId) -> Vec<(Hostname, ZoneId)> {
         let Ok(open) = self.custom.usable() else { return Vec::new() };
         let (mut all, mut after) = (Vec::new(), None);
         // What cannot be read is in the table until the next start, and leads to a zone that is not there.

@@ -18,7 +18,7 @@ use crate::hostname::lifecycle::Trigger;
 use crate::hostname::object::{Owner, Status};
 use crate::model::hold::{Holds, ZoneHold};
 use crate::store::state::Store;
-use crate::store::state::change::Change;
+use crate::store::state::change::{AuditEntry, Change};
 
 /// Seconds between two looks outside at a fallback origin that is not active.
 const AGAIN: u64 = 60;
@@ -70,7 +70,8 @@ impl World {
         if old.asserted {
             return Err(RequestError::InConfig("zones.NAME.fallback_origin"));
         }
-        self.commit_custom(&[Change::FallbackRemoved(zone)], actor, now)?;
+        let entry = self.origin_entry(zone, "fallback.removed", (Some(&old), None), actor, now);
+        self.commit_custom(&[Change::FallbackRemoved(zone), entry], actor, now)?;
         let step = fallback::step(&old, &fallback::Event::Delete, now.unix);
         Ok(step.unwrap_or(old))
     }
@@ -120,10 +121,15 @@ impl World {
         if old.as_ref() == Some(&new) {
             return Ok(());
         }
+        let action = match &old {
+            Some(old) if old.origin == new.origin => "fallback.status",
+            _ => "fallback.set",
+        };
+        let entry = self.origin_entry(new.zone, action, (old.as_ref(), Some(&new)), actor, now);
         let is_active = |f: &FallbackOrigin| f.status == fallback::Status::Active;
         let became = is_active(&new) && !old.as_ref().is_some_and(is_active);
         let zone = new.zone;
-        self.commit_custom(&[Change::Fallback(new)], actor, now)?;
+        self.commit_custom(&[Change::Fallback(new), entry], actor, now)?;
         if became {
             self.check_pending(zone, now)?;
         }
@@ -186,7 +192,11 @@ impl World {
             let zone = old.zone;
             let done = match old.asserted {
                 // The config says it no more.
-                true => self.commit_custom(&[Change::FallbackRemoved(zone)], CONFIG, now),
+                true => {
+                    let fallbacks = (Some(&old), None);
+                    let entry = self.origin_entry(zone, "fallback.removed", fallbacks, CONFIG, now);
+                    self.commit_custom(&[Change::FallbackRemoved(zone), entry], CONFIG, now)
+                }
                 false => self.put_fallback(zone, Some(old.clone()), Some(old), "zone change", now),
             };
             if let Err(error) = done {
@@ -261,7 +271,22 @@ impl World {
             None => Change::HoldRemoved(zone),
         };
         if new != old {
-            self.commit_custom(&[change], actor, now)?;
+            let action = match (old, new) {
+                (None, Some(_)) => "hold.set",
+                (Some(_), Some(_)) => "hold.changed",
+                _ => "hold.released",
+            };
+            let entry = Change::Audit(AuditEntry {
+                at: now.unix,
+                actor: actor.to_owned(),
+                account: Some(account),
+                zone: Some(zone),
+                action: format!("{action} {apex}"),
+                from: old.map(shown_hold),
+                to: new.map(shown_hold),
+                ..AuditEntry::default()
+            });
+            self.commit_custom(&[change, entry], actor, now)?;
             self.sync_holds();
             self.names_changed(apex, now);
         }
@@ -277,6 +302,30 @@ impl World {
         if all || touched.iter().any(has_hold) {
             self.sync_holds();
         }
+    }
+
+    /// What happened to a fallback origin, for the audit log.
+    fn origin_entry(
+        &self,
+        zone: ZoneId,
+        action: &str,
+        (from, to): (Option<&FallbackOrigin>, Option<&FallbackOrigin>),
+        actor: &str,
+        now: Now,
+    ) -> Change {
+        let zones = self.custom.open.as_ref().ok().map(|open| open.registrar.zones());
+        let row = zones.as_ref().and_then(|zones| zones.get(zone));
+        let shown = |f: &FallbackOrigin| format!("{} {}", f.origin, f.status.word());
+        Change::Audit(AuditEntry {
+            at: now.unix,
+            actor: actor.to_owned(),
+            account: row.map(|(_, account)| *account),
+            zone: Some(zone),
+            action: row.map_or(action.to_owned(), |(apex, _)| format!("{action} {apex}")),
+            from: from.map(shown),
+            to: to.map(shown),
+            ..AuditEntry::default()
+        })
     }
 
     /// Puts the holds of zones that exist into the next snapshot.
@@ -296,5 +345,14 @@ impl World {
         if self.next.snapshot().holds != holds {
             self.next.change().holds = holds;
         }
+    }
+}
+
+/// A hold in the audit log.
+fn shown_hold(hold: Hold) -> String {
+    let names = if hold.include_subdomains { "with subdomains" } else { "without subdomains" };
+    match hold.after {
+        Some(at) => format!("{names}, from {at} on"),
+        None => names.to_owned(),
     }
 }
