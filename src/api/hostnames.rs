@@ -14,6 +14,7 @@ use super::{Api, Caller, Zone, found};
 use crate::base::name::Name;
 use crate::base::uuid::Uuid;
 use crate::control::registrar::RequestError;
+use crate::control::world::World;
 use crate::hostname::object::{CustomHostname, Status};
 use crate::hostname::proof::Places;
 use crate::hostname::shown;
@@ -29,6 +30,14 @@ pub fn routes() -> Router<Api> {
         .route("/zones/{zone}/custom_hostnames", get(list).post(create))
         .route("/zones/{zone}/custom_hostnames/quota", get(quota))
         .route("/zones/{zone}/custom_hostnames/{id}", get(show).patch(patch).delete(delete))
+}
+
+/// Whether it still is, in the thread where nothing changes meanwhile: the name may be another account's by now.
+pub fn still(world: &World, apex: &Name, zone: &Zone) -> Result<(), ApiError> {
+    match world.is_held_by(apex, zone.id) {
+        true => Ok(()),
+        false => Err(ApiError::bad(1402, "The zone is not active: it has to be proved first")),
+    }
 }
 
 /// The apex of a zone that counts; one that is not active grants nothing and verifies nothing.
@@ -191,8 +200,10 @@ async fn create(
     let text =
         text.ok_or_else(|| ApiError::bad(1407, "The custom hostname is invalid: it is missing."))?;
     let (text, actor) = (text.to_owned(), caller.actor());
-    let made = api
-        .change(move |world, now| world.create_hostname(&apex, &text, &actor, now).map_err(error));
+    let made = api.change(move |world, now| {
+        still(world, &apex, &zone)?;
+        world.create_hostname(&apex, &text, &actor, now).map_err(error)
+    });
     let h = made.await?;
     let reply = Reply::of(object(&h, &api.directory.rows().places));
     Ok(reply.with_status(StatusCode::CREATED))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::body::Sent;
 use super::envelope::Answer;
 use super::error::ApiError;
-use super::hostnames::{active, error};
+use super::hostnames::{active, error, still};
 use super::page::Params;
 use super::{Api, Caller, found};
 use crate::base::name::Name;
@@ -56,6 +56,7 @@ async fn set(
     let origin = origin.ok_or_else(|| ApiError::bad(1415, "The origin is no hostname."))?;
     let actor = caller.actor();
     let set = api.change(move |world, now| {
+        still(world, &apex, &zone)?;
         world.set_fallback_origin(&apex, origin, &actor, now).map_err(error)
     });
     found(object(&set.await?))
@@ -97,8 +98,10 @@ async fn apply(api: Api, caller: Caller, zone: &str, event: Event) -> Answer {
     let zone = caller.zone(zone, Verb::Holds)?;
     let apex = active(&zone)?;
     let actor = caller.actor();
-    let changed =
-        api.change(move |world, now| world.change_hold(&apex, event, &actor, now).map_err(error));
+    let changed = api.change(move |world, now| {
+        still(world, &apex, &zone)?;
+        world.change_hold(&apex, event, &actor, now).map_err(error)
+    });
     found(shown(changed.await?.as_ref(), caller.now))
 }
 

@@ -114,6 +114,34 @@ fn a_child_of_anothers_zone_is_never_active_without_its_word() {
 }
 
 #[test]
+fn a_claim_to_anothers_zone_opens_nothing_in_it() {
+    let world = world();
+    world.zone("client/client.test", "%std%www CNAME proxy.saasprovider.test.\n");
+    let server = world.start();
+    let client = Client::new(&server, Some("client"));
+    let claim = create(&client, "saasprovider.test", &account(&client)).result();
+    assert_eq!(claim["status"], "pending");
+    let wanted = json!({ "zone_id": claim["id"], "hostname": "www.client.test" });
+    for path in ["/api/v1/requests", "/api/v1/requests?dry_run=true"] {
+        let refused = client.post(path, &wanted);
+        assert_eq!((refused.status, refused.code()), (400, 1402), "{path}: {}", refused.json());
+    }
+    let own = format!("/client/v4/zones/{}", claim["id"].as_str().unwrap());
+    let hostname = json!({ "hostname": "www.client.test" });
+    assert_eq!(client.post(&format!("{own}/custom_hostnames"), &hostname).status, 400);
+    let report =
+        client.get(&format!("/api/v1/zones/{}/policy_report", claim["id"].as_str().unwrap()));
+    assert!(!report.json().to_string().contains("proxy"), "{}", report.json());
+    let versions =
+        client.get(&format!("/api/v1/snapshots?zone_id={}", claim["id"].as_str().unwrap()));
+    assert!(versions.json()["result"].as_array().is_none_or(|all| all.len() <= 1));
+    assert_eq!(client.get("/api/v1/requests").result(), json!([]));
+    let listed = server.world.run(&["hostname", "list"]);
+    assert!(!String::from_utf8_lossy(&listed.stdout).contains("www.client.test"));
+    assert_eq!(server.query("www.client.test", "A").rcode_text(), "REFUSED");
+}
+
+#[test]
 fn only_the_zone_above_opens_a_child_and_closes_it() {
     let server = world().start();
     let client = Client::new(&server, Some("client"));

@@ -98,7 +98,20 @@ fn an_inbox_shows_who_wants_in_and_one_call_lets_it_in() {
     assert_eq!(made.result()["hostname"], "www.client.test");
     server.wait_for("www.client.test", "A", |message| message.rcode_text() == "NOERROR");
     let again = saas.post("/api/v1/requests", &wanted);
-    assert_eq!((again.status / 100, again.json()["success"].clone()), (4, json!(false)));
+    assert_eq!((again.status, again.code()), (409, 1406));
+    let refused = |name: &str| {
+        let wanted = json!({ "zone_id": zone, "hostname": name });
+        let dry = saas.post("/api/v1/requests?dry_run=true", &wanted);
+        let reply = saas.post("/api/v1/requests", &wanted);
+        assert_eq!((dry.status, dry.code()), (reply.status, reply.code()), "{name}");
+        (reply.status, reply.code())
+    };
+    assert_eq!(refused("no..name"), (400, 1407));
+    assert_eq!(refused("saas.test"), (400, 1407));
+    assert_eq!(refused("b\u{fc}cher.client.test"), (400, 1408));
+    assert_eq!(refused("elsewhere.test"), (400, 1409));
+    assert_eq!(refused("co.uk"), (400, 1410));
+    assert_eq!(saas.post("/api/v1/requests", &json!({ "zone_id": zone })).code(), 9208);
     let left = saas.get("/api/v1/requests").result();
     assert_eq!(left.as_array().map(Vec::len), Some(1));
     let audit = saas.get("/api/v1/audit").result();

@@ -12,6 +12,7 @@ use crate::api::Api;
 use crate::api::auth::Caller;
 use crate::api::envelope::{Answer, Reply};
 use crate::api::error::ApiError;
+use crate::api::hostnames::{active, error, still};
 use crate::api::page::Params;
 use crate::base::name::Name;
 use crate::control::inbox::Request;
@@ -102,15 +103,20 @@ async fn accept(
 ) -> Answer {
     let wanted: Wanted = serde_json::from_slice(&body).map_err(ApiError::body)?;
     let zone = caller.zone(&wanted.zone_id, Verb::Grants)?;
+    let apex = active(&zone)?;
     let dry_run = params.flag("dry_run")?.unwrap_or(false);
     let actor = caller.actor();
     let made = api.change(move |world, now| {
-        let (hostname, zone) = (&wanted.hostname, &zone.name);
+        still(world, &apex, &zone)?;
+        let hostname = &wanted.hostname;
         let made = match dry_run {
-            true => world.judge_hostname(hostname, zone, now),
-            false => world.create_shown(hostname, zone, &actor, now),
+            true => world.judge_hostname(hostname, &apex, now),
+            false => {
+                let made = world.create_hostname(&apex, hostname, &actor, now);
+                made.map(|made| world.object(&made))
+            }
         };
-        made.map_err(|problem| ApiError::bad(1400, problem))
+        made.map_err(error)
     });
     let status = if dry_run { StatusCode::OK } else { StatusCode::CREATED };
     Ok(Reply::of(made.await?).with_status(status))

@@ -388,7 +388,7 @@ impl World {
         if !ask.dry_run && trusts != old {
             let row = self.custom.usable()?.control().account(account).cloned();
             let (created_at, settings) = (now.unix, "{}".to_owned());
-            let row = row.unwrap_or_else(|| Account { id: account, name, created_at, settings });
+            let row = row.unwrap_or(Account { id: account, name, created_at, settings });
             let settings = with_trusts(&row.settings, &trusts);
             let text = |trusts: &[Whom]| {
                 json!(trusts.iter().map(|whom| &*whom.shown).collect::<Vec<_>>()).to_string()

@@ -69,6 +69,11 @@ impl World {
         Ok(self.object(&created))
     }
 
+    /// Whether a name is held by this very zone: another account's zone of the same name is another one.
+    pub fn is_held_by(&self, apex: &Name, zone: ZoneId) -> bool {
+        self.ownership.zone(apex.as_wire()).is_some_and(|held| held.id == zone)
+    }
+
     fn zone_here(&self, zone: &str) -> Result<Name, String> {
         let apex = zone_name(zone)?;
         let held = self.ownership.zone(apex.as_wire());
@@ -79,11 +84,10 @@ impl World {
     pub fn judge_hostname(
         &mut self,
         hostname: &str,
-        zone: &str,
+        apex: &Name,
         now: Now,
-    ) -> Result<Value, String> {
-        let apex = self.zone_here(zone)?;
-        let zone = self.enter_zone(&apex, now)?;
+    ) -> Result<Value, RequestError> {
+        let zone = self.enter_zone(apex, now)?;
         let mut judged = None;
         self.with_registrar(now, OPERATOR, |r, cx| {
             judged = Some(r.judge(cx, zone, hostname)?);
@@ -231,7 +235,7 @@ impl World {
     }
 
     /// The object of the API, with what only this server shows.
-    fn object(&self, h: &CustomHostname) -> Value {
+    pub fn object(&self, h: &CustomHostname) -> Value {
         let places = &self.settings.hostnames.places;
         let registrar = self.custom.open.as_ref().ok().map(|open| &open.registrar);
         let zone = registrar.and_then(|r| Some(r.zones().get(h.provider.zone)?.0.clone()));
