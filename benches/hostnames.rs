@@ -1,34 +1,37 @@
-//! Many custom hostnames: how long a start reads them, what they take in memory, what a look-up among them costs.
+//! Many custom hostnames: how long a start takes, what they take in memory, what the questions about one of them cost.
 //!
-//! `cargo bench --bench hostnames` takes a million; `HOSTNAMES=10000000` as many as that. The database is made in a
-//! folder of its own, `HOSTNAMES_DIR` keeps it for the next run.
+//! `cargo bench --bench hostnames` takes a million; `HOSTNAMES=10000000` as many as that. The world is made in a
+//! folder of its own, `HOSTNAMES_DIR` keeps it for the next run. The rows are put into the database with nothing
+//! flushed between; everything after that is what the server does, in its own code.
 
 use std::fs;
 use std::hint::black_box;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use bailiwick::base::hash::HashKey;
-use bailiwick::base::id::{AccountId, Generation, ZoneId};
+use bailiwick::base::id::ZoneId;
 use bailiwick::base::name::Name;
 use bailiwick::base::name_buf::NameBuf;
 use bailiwick::base::time::UnixTime;
 use bailiwick::base::uuid::Uuid;
-use bailiwick::hostname::grants::{Row, World};
-use bailiwick::hostname::lifecycle::{self, New};
-use bailiwick::hostname::object::{CustomHostname, Hostname, Method, Owner, Proof, Status};
-use bailiwick::hostname::proof::Tokens;
-use bailiwick::model::grant::GrantTable;
+use bailiwick::config::file;
+use bailiwick::config::settings::Settings;
+use bailiwick::control::world::{Now, World};
+use bailiwick::hostname::object::Hostname;
 use bailiwick::store::state::Store;
-use bailiwick::store::state::change::{Account, Change, Zone};
-use bailiwick::store::state::sqlite::Sqlite;
+use bailiwick::store::state::hostname_page::Wanted;
+use bailiwick::store::state::readers::Readers;
+use rusqlite::{Connection, params};
 
-const TOGETHER: u64 = 20_000;
-const PROVIDER: Owner = Owner { zone: ZoneId(1), account: AccountId(1) };
+const APEX: &str = "saasprovider.com";
+/// Rows between two lines of progress.
+const STEP: u64 = 1_000_000;
+/// The id of the n-th begins with n, so that one that was made is found again.
+const SALT: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Numbers from a seed.
 fn mix(n: u64) -> u64 {
-    let z = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = n.wrapping_mul(SALT);
     let z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB) ^ z >> 31
 }
@@ -37,118 +40,225 @@ fn text(n: u64) -> String {
     format!("{:x}.customer-{n}.net", mix(n) & 0xFFFFF)
 }
 
-fn hostname(n: u64) -> CustomHostname {
-    let octets = |salt: u64| -> [u8; 16] {
-        let halves = [mix(n ^ salt << 40), mix(n ^ salt << 41)];
-        std::array::from_fn(|i| halves[i / 8].to_le_bytes()[i % 8])
-    };
-    let hostname = Hostname::of(&Name::from_text(&text(n)).unwrap());
-    let tokens = Tokens { txt: Uuid(octets(2)), http: Uuid(octets(3)) };
-    let new = New { id: Uuid(octets(1)), hostname, provider: PROVIDER, tokens, block: None };
-    let mut h = lifecycle::create(new, UnixTime(1000)).state.unwrap();
-    h.status = Status::Active;
-    h.proof = Some(Proof { method: Method::Cname, at: UnixTime(1060), sequence: n, owner: None });
-    h.next_check_at = Some(UnixTime(1060 + n % 86_400));
-    h
+fn uuid(n: u64, salt: u64) -> [u8; 16] {
+    let halves = [mix(n ^ salt << 40), mix(n ^ salt << 41)];
+    std::array::from_fn(|i| halves[i / 8].to_le_bytes()[i % 8])
 }
 
-/// Nobody's zones but the provider's.
-struct Outside;
-
-impl World for Outside {
-    fn holder(&self, zone: ZoneId) -> Option<AccountId> {
-        (zone == PROVIDER.zone).then_some(PROVIDER.account)
-    }
-
-    fn owner(&self, _: &Name) -> Option<Owner> {
-        None
-    }
+fn apex() -> Name {
+    Name::from_text(APEX).unwrap()
 }
 
-fn make(store: &mut Sqlite, count: u64) {
-    let (created_at, settings) = (UnixTime(1), "{}".to_owned());
-    let account = Account {
-        id: PROVIDER.account,
-        name: "saas".to_owned(),
-        created_at,
-        settings: settings.clone(),
-    };
-    let apex = Name::from_text("saasprovider.com").unwrap();
-    let zone = Zone { id: PROVIDER.zone, apex, account: PROVIDER.account, created_at, settings };
+/// One account with one zone, whose fallback origin is active.
+fn settings(folder: &Path) -> Settings {
+    let config = folder.join("config.toml");
+    if !config.exists() {
+        let zones = folder.join("zones/saas");
+        fs::create_dir_all(&zones).unwrap();
+        let zone = "@ 300 SOA ns1 host 1 7200 900 1209600 60\n@ 300 NS ns1\nns1 300 A 192.0.2.1\n\
+                    origin 300 A 203.0.113.10\n";
+        fs::write(zones.join(format!("{APEX}.zone")), zone).unwrap();
+        let text = format!(
+            "server.listen = [\"127.0.0.1:0\"]\nflatten.upstream = [\"127.0.0.1:9\"]\n\
+             [zones.\"{APEX}\"]\nfallback_origin = \"origin.{APEX}\"\n"
+        );
+        fs::write(&config, text).unwrap();
+    }
+    file::read(&config).unwrap().0
+}
+
+fn start(settings: &Settings) -> World {
+    let mut world = World::start(settings.clone(), Now::read()).unwrap();
+    world.publish(Now::read());
+    world
+}
+
+/// Puts active hostnames beside the one that was made for its ids. Each is due at its own second of the day to come.
+fn fill(database: &Path, count: u64) {
+    let connection = Connection::open(database).unwrap();
+    let fast = [("journal_mode", "OFF"), ("synchronous", "OFF"), ("cache_size", "-3000000")];
+    for (pragma, value) in fast {
+        // Some of them answer.
+        connection.execute_batch(&format!("PRAGMA {pragma} = {value}")).unwrap();
+    }
+    let ids = "SELECT zone, account FROM hostnames LIMIT 1";
+    let (zone, account): (u32, u32) =
+        connection.query_row(ids, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let now = Now::read().unix.0 as i64;
     let begin = Instant::now();
-    let mut generation =
-        store.commit(&[Change::Account(account), Change::Zone(zone)], Generation(0)).unwrap();
-    for first in (0..count).step_by(TOGETHER as usize) {
-        let numbers = first..count.min(first + TOGETHER);
-        let changes: Vec<_> = numbers.map(|n| Change::Hostname(Box::new(hostname(n)))).collect();
-        generation = store.commit(&changes, generation).unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    let mut put = connection
+        .prepare(
+            "INSERT INTO hostnames (id, hostname, downward, zone, account, status, since, created_at,
+                txt_token, http_token, revision, attempts, next_check_at, due_at, proof, proved_at,
+                sequence, errors, check_method, check_saw, check_at, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6, ?6, ?7, ?8, 1, 0, ?9, ?9, 'cname', ?6,
+                ?10, '', 'cname', ?11, ?6, ?12)",
+        )
+        .unwrap();
+    for n in 0..count {
+        let hostname = text(n);
+        let labels: Vec<&str> = hostname.rsplit('.').collect();
+        let saw = format!("CNAME {hostname} -> origin.{APEX}; A 203.0.113.10; no AAAA; TXT: none");
+        // As the store sums it: name, status, provider, and no owner.
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(hostname.as_bytes());
+        sum.update(b"\0active");
+        [zone, account, u32::MAX, u32::MAX].iter().for_each(|id| sum.update(&id.to_le_bytes()));
+        let due = now + 60 + (mix(n) % 86_400) as i64;
+        let row = params![
+            &uuid(n, 1)[..],
+            hostname,
+            labels.join("."),
+            zone,
+            account,
+            now,
+            &uuid(n, 2)[..],
+            &uuid(n, 3)[..],
+            due,
+            n as i64,
+            saw,
+            sum.finalize(),
+        ];
+        put.execute(row).unwrap();
+        if n % STEP == STEP - 1 {
+            println!("  {} rows after {:.0} s", n + 1, begin.elapsed().as_secs_f64());
+        }
     }
-    let seconds = begin.elapsed().as_secs_f64();
-    println!("made {count} in {seconds:.1} s, {:.0} a second", count as f64 / seconds);
+    drop(put);
+    connection.execute_batch("COMMIT").unwrap();
 }
 
-/// Octets of memory that this process has.
-fn resident() -> u64 {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+/// A line of /proc/self/status, in octets.
+fn memory(line: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with(line)).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// Median and worst of some runs.
+fn times(what: &str, runs: u64, mut run: impl FnMut(u64)) {
+    let mut times: Vec<Duration> = (0..runs)
+        .map(|n| {
+            let begin = Instant::now();
+            run(n);
+            begin.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let us = |t: Duration| t.as_secs_f64() * 1e6;
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{what}: median {:.1} µs, worst of {runs} {:.1} µs", us(median), us(worst));
 }
 
 fn main() {
     let count: u64 = std::env::var("HOSTNAMES").map_or(1_000_000, |n| n.parse().unwrap());
     let kept = std::env::var("HOSTNAMES_DIR").map(PathBuf::from).ok();
-    let folder = tempfile::tempdir().unwrap();
-    let path = kept.as_deref().unwrap_or(folder.path()).join("state.db");
-    if !path.exists() {
-        make(&mut Sqlite::open(&path).unwrap(), count);
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(folder).unwrap();
+    let settings = settings(folder);
+    let database = settings.server.data.join("bailiwick.db");
+    if !database.exists() {
+        let mut world = start(&settings);
+        world.create_hostname(&apex(), "first.customer.net", "bench", Now::read()).unwrap();
+        drop(world);
+        fill(&database, count);
     }
-    println!("the database has {} MiB", fs::metadata(&path).unwrap().len() >> 20);
-    let (begin, before) = (Instant::now(), resident());
-    let mut store = Sqlite::open(&path).unwrap();
-    let opened = begin.elapsed();
-    let key = HashKey::new(*b"0123456789abcdef");
-    let mut rows = Vec::new();
-    let visit = &mut |row: Row| {
-        rows.extend(row.grant(&Outside).map(|g| (key.name(g.hostname.as_wire()), g)));
-    };
-    store.grant_rows(visit).unwrap();
-    let read = begin.elapsed();
-    let found = rows.len();
-    let grants = GrantTable::build(rows);
+    println!("the database has {} MiB", fs::metadata(&database).unwrap().len() >> 20);
+    let (begin, before) = (Instant::now(), memory("VmRSS"));
+    let mut world = start(&settings);
+    let found = world.snapshot().grants.len();
+    println!("start: {:.2} s, {found} grants", begin.elapsed().as_secs_f64());
+    assert_eq!(found as u64, count);
+    let (taken, most) = (memory("VmRSS") - before, memory("VmHWM") - before);
     println!(
-        "start: opened in {:.3} s, read {found} in {:.2} s, table after {:.2} s in all",
-        opened.as_secs_f64(),
-        read.as_secs_f64(),
-        begin.elapsed().as_secs_f64()
+        "memory: {} MiB, {} octets a hostname; most during the start: {} MiB",
+        taken >> 20,
+        taken / count,
+        most >> 20
     );
-    let taken = resident().saturating_sub(before);
-    println!("memory: {} MiB more, {} octets a grant", taken >> 20, taken / found.max(1) as u64);
+    asked(&world, count);
+    read(&Readers::new(&database), world.snapshot().grants.iter().next().unwrap().zone, count);
+    written(&mut world, count);
+}
 
+/// What a question costs.
+fn asked(world: &World, count: u64) {
+    let (snapshot, apex) = (world.snapshot(), apex());
+    let zone = snapshot.grants.iter().next().unwrap().zone;
     let asked: Vec<NameBuf> = (0..200_000)
-        .map(|n| NameBuf::of(&Name::from_text(&text(mix(n) % count)).unwrap(), &key))
+        .map(|n| NameBuf::of(&Name::from_text(&text(mix(n) % count)).unwrap(), &snapshot.key))
         .collect();
     let begin = Instant::now();
     let hits = asked.iter().filter(|name| {
-        black_box(grants.find(name.hash_value(), name.wire(), false, PROVIDER.zone)).is_some()
+        black_box(snapshot.grants.find(name.hash_value(), name.wire(), false, zone)).is_some()
     });
     let hits = hits.count();
     let each = begin.elapsed().as_nanos() as usize / asked.len();
-    println!("look-up: {each} ns, {hits} of {} found", asked.len());
+    println!("grant of a question: {each} ns, {hits} of {} found, into {apex}", asked.len());
+}
 
-    let begin = Instant::now();
-    let mut generation = store.generation().unwrap();
-    const COMMITS: u64 = 2_000;
-    for n in 0..COMMITS {
-        let mut h = hostname(mix(n) % count);
-        h.attempts = n as u32;
-        generation = store.commit(&[Change::Hostname(Box::new(h))], generation).unwrap();
-    }
-    let each = begin.elapsed().as_micros() as u64 / COMMITS;
-    println!("commit of one: {each} µs");
-    let begin = Instant::now();
-    let due = store.due(UnixTime(10_000), None, 1000).unwrap().len();
-    println!("the next {due} that are due: {} µs", begin.elapsed().as_micros());
-    let below = Name::from_text("customer-7.net").unwrap();
-    let begin = Instant::now();
-    let within = store.hostnames_within(&below, None, 100).unwrap().len();
-    println!("the {within} below a name: {} µs", begin.elapsed().as_micros());
+/// What the API reads.
+fn read(readers: &Readers, zone: ZoneId, count: u64) {
+    let name = |n| Hostname::of(&Name::from_text(&text(mix(n) % count)).unwrap());
+    times("by zone and hostname", 2_000, |n| {
+        let found = readers.with(|store| store.hostnames_named(&name(n))).unwrap();
+        assert!(found.iter().any(|h| h.provider.zone == zone));
+    });
+    times("by id", 2_000, |n| {
+        let id = Uuid(uuid(mix(n) % count, 1));
+        assert!(readers.with(|store| store.hostname(id)).unwrap().is_some());
+    });
+    let page = |what: &str, wanted: Wanted| {
+        times(what, 5, |_| {
+            let (page, all) = readers.with(|s| s.hostnames_page(zone, &wanted)).unwrap();
+            assert!(!page.is_empty() && all > 0);
+        });
+    };
+    let fifty = || Wanted { most: 50, ..Wanted::default() };
+    page("first page of the list", fifty());
+    page("newest page of the list", Wanted { descending: true, ..fifty() });
+    let last = (count as usize).saturating_sub(50);
+    page("last page of the list", Wanted { skip: last, ..fifty() });
+    page("page in the middle", Wanted { skip: count as usize / 2, ..fifty() });
+    let exact = Some(text(count / 2));
+    page("page of one hostname", Wanted { exact, ..fifty() });
+    let status = Some(bailiwick::hostname::object::Status::Active);
+    page("page of a status", Wanted { status, ..fifty() });
+    page(
+        "page of what contains a text",
+        Wanted { contains: Some("customer-77".to_owned()), ..fifty() },
+    );
+    let below = |name: &str| Name::from_text(name).unwrap();
+    times("100 below a name that has one", 50, |_| {
+        let found = readers.with(|s| s.hostnames_within(&below("customer-7.net"), None, 100));
+        assert_eq!(found.unwrap().len(), 1);
+    });
+    times("100 below a name that has all", 5, |_| {
+        let found = readers.with(|s| s.hostnames_within(&below("net"), None, 100)).unwrap();
+        assert_eq!(found.len(), 100);
+    });
+}
+
+/// What one change costs, and a tick of the schedule.
+fn written(world: &mut World, count: u64) {
+    let mut made = Vec::new();
+    times("create, stored and published", 200, |n| {
+        let text = format!("new-{n}.customer-{}.net", mix(n) % count);
+        made.push(world.create_hostname(&apex(), &text, "bench", Now::read()).unwrap().id);
+        world.publish(Now::read());
+    });
+    times("delete of one not proved", 200, |n| {
+        world.delete_hostname(made[n as usize], "bench", Now::read()).unwrap();
+        world.publish(Now::read());
+    });
+    let active = |n: u64| Uuid(uuid(n + 1, 1));
+    times("delete of one active: revoked", 200, |n| {
+        world.delete_hostname(active(n), "bench", Now::read()).unwrap();
+        world.publish(Now::read());
+    });
+    let tick = |at: u64| Now { unix: UnixTime(Now::read().unix.0 + at), ..Now::read() };
+    times("a tick with little due", 20, |_| world.custom_due(tick(0)));
+    times("a tick with everything due", 20, |_| world.custom_due(tick(86_500)));
 }

@@ -1,6 +1,6 @@
-//! One page of a zone's custom hostnames, filtered, with the count of all that match.
+//! Pages of custom hostnames: of a zone, filtered, with the count of all that match; and of a name, of all zones.
 
-use rusqlite::{Connection, ToSql, params_from_iter};
+use rusqlite::{Connection, Params, ToSql, params, params_from_iter};
 
 use super::counts::{self, Cut};
 use super::rows::{self, Column};
@@ -120,4 +120,42 @@ pub fn page(
         found.reverse();
     }
     Ok((found, count))
+}
+
+/// Those at or below `apex` behind `after`, by name and zone.
+pub fn within(
+    connection: &Connection,
+    apex: &Name,
+    after: Option<&(Hostname, ZoneId)>,
+    most: usize,
+) -> rusqlite::Result<Vec<CustomHostname>> {
+    // What is below begins with `com.example.`, and `/` is the octet behind the dot. Below the root is everything.
+    let exact = rows::downward(&Hostname { base: apex.clone(), wildcard: false });
+    let (from, to) = match apex.is_root() {
+        true => (String::new(), "~".to_owned()),
+        false => (format!("{exact}."), format!("{exact}/")),
+    };
+    let (after, zone) = match after {
+        Some((hostname, zone)) => (rows::downward(hostname), i64::from(zone.0)),
+        None => (String::new(), -1),
+    };
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    // Each query is a piece of one index in its own order: nothing behind the page is looked at.
+    let sql = "SELECT * FROM hostnames WHERE downward = ?1 AND (downward, zone) > (?2, ?3) \
+               ORDER BY zone LIMIT ?4";
+    let mut found = all(connection, sql, params![exact, after, zone, number(most)])?;
+    let (after, zone) = if after < from { (from, -1) } else { (after, zone) };
+    let sql = "SELECT * FROM hostnames WHERE (downward, zone) > (?1, ?2) AND downward < ?3 \
+               ORDER BY downward, zone LIMIT ?4";
+    let most = most.saturating_sub(found.len());
+    found.extend(all(connection, sql, params![after, zone, to, number(most)])?);
+    Ok(found)
+}
+
+fn all(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> rusqlite::Result<Vec<CustomHostname>> {
+    connection.prepare_cached(sql)?.query_map(params, rows::hostname)?.collect()
 }

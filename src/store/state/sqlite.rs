@@ -282,19 +282,7 @@ impl Store for Sqlite {
         after: Option<&(Hostname, ZoneId)>,
         most: usize,
     ) -> Result<Vec<CustomHostname>, Failure> {
-        // What is below begins with `com.example.`, and `/` is the octet behind the dot. Below the root is everything.
-        let exact = rows::downward(&Hostname { base: apex.clone(), wildcard: false });
-        let (from, to) = match apex.is_root() {
-            true => (String::new(), "~".to_owned()),
-            false => (format!("{exact}."), format!("{exact}/")),
-        };
-        let (after, zone) = match after {
-            Some((hostname, zone)) => (rows::downward(hostname), i64::from(zone.0)),
-            None => (String::new(), -1),
-        };
-        let sql = "SELECT * FROM hostnames WHERE (downward = ?1 OR (downward >= ?2 AND downward < ?3)) \
-                   AND (downward, zone) > (?4, ?5) ORDER BY downward, zone LIMIT ?6";
-        self.all(sql, params![exact, from, to, after, zone, most as i64], rows::hostname)
+        hostname_page::within(&self.connection, apex, after, most).map_err(|e| failure(&e))
     }
 
     fn due(&mut self, by: UnixTime, after: Option<Due>, most: usize) -> Result<Vec<Due>, Failure> {
