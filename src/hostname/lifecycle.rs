@@ -302,6 +302,10 @@ impl Life {
         self.next.next_check_at = Some(self.after(schedule::delay(0)));
     }
 
+    fn recheck_at(&self) -> UnixTime {
+        schedule::recheck_at(self.next.id, self.now)
+    }
+
     fn after(&self, seconds: u64) -> UnixTime {
         UnixTime(self.now.0.saturating_add(seconds))
     }
@@ -395,21 +399,24 @@ impl Life {
 
     fn try_to_activate(&mut self, checked: Checked) {
         let Checked { findings, standing, trigger, owner, .. } = checked;
-        let Some(method) = findings.proof() else {
-            return self.failed(trigger, findings.errors(), findings.saw);
+        // What the provider has to do, and what the owner has to: each can begin.
+        let mut errors: Vec<VerificationError> = match standing.fallback {
+            Some(fallback::Status::Active) => Vec::new(),
+            Some(other) => vec![VerificationError::FallbackOrigin(other)],
+            None => vec![VerificationError::NoFallbackOrigin],
         };
-        let error = match standing.fallback {
-            Some(fallback::Status::Active) => None,
-            Some(other) => Some(VerificationError::FallbackOrigin(other)),
-            None => Some(VerificationError::NoFallbackOrigin),
+        let proved = match findings.proof() {
+            Some(method) => priority::contest(method, &standing.rivals)
+                .map(|displaced| (method, displaced))
+                .map_err(|error| errors.push(error)),
+            None => {
+                errors.extend(findings.errors());
+                Err(())
+            }
         };
-        let displaced = match error {
-            Some(error) => Err(error),
-            None => priority::contest(method, &standing.rivals),
-        };
-        let displaced = match displaced {
-            Ok(displaced) => displaced,
-            Err(error) => return self.failed(trigger, vec![error], findings.saw),
+        let (method, displaced) = match proved {
+            Ok(proved) if errors.is_empty() => proved,
+            _ => return self.failed(trigger, errors, findings.saw),
         };
         let sequence = standing.sequence;
         let rivals = displaced.into_iter().map(|id| Effect::Displace { id, sequence });
@@ -421,7 +428,7 @@ impl Life {
         );
         self.next.proof = Some(Proof { method, at: self.now, sequence, owner });
         self.next.errors.clear();
-        self.next.next_check_at = Some(self.after(schedule::RECHECK));
+        self.next.next_check_at = Some(self.recheck_at());
     }
 
     /// A pending hostname was not proved.
@@ -448,7 +455,7 @@ impl Life {
             (proof.method, proof.at) = (method, self.now);
             self.next.failures = None;
             self.next.errors.clear();
-            self.next.next_check_at = Some(self.after(schedule::RECHECK));
+            self.next.next_check_at = Some(self.recheck_at());
             return;
         }
         if trigger == Trigger::Extra {

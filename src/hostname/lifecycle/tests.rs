@@ -4,7 +4,7 @@ use super::*;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::hostname::object::Method;
-use crate::hostname::schedule::{ATTEMPTS, MOVED, RECHECK, RECHECK_FAILING, delay};
+use crate::hostname::schedule::{ATTEMPTS, MOVED, RECHECK, RECHECK_FAILING, delay, recheck_at};
 
 const SAAS: Owner = Owner { zone: ZoneId(2), account: AccountId(2) };
 const CLIENT: Owner = Owner { zone: ZoneId(1), account: AccountId(1) };
@@ -113,7 +113,7 @@ fn verified_with_its_evidence() {
     let at = UnixTime(START + 60);
     let proof = Proof { method: Method::Txt, at, sequence: 7, owner: Some(CLIENT) };
     assert_eq!((h.proof, h.errors.len()), (Some(proof), 0));
-    assert_eq!(next_at(&h), Some(UnixTime(START + 60 + RECHECK)));
+    assert_eq!(next_at(&h), Some(recheck_at(h.id, at)));
     assert_eq!(h.last_check.unwrap().method, Some(Method::Txt));
 }
 
@@ -131,6 +131,12 @@ fn no_activation_without_a_fallback_origin() {
         c.standing.fallback = status;
         let h = checked(&h, c, START + 60);
         assert_eq!((h.status, h.errors, h.attempts), (Status::Pending, vec![error], 1));
+        // What the owner has to do is said beside it.
+        let h = new();
+        let mut c = check(&h, None);
+        c.standing.fallback = status;
+        let h = checked(&h, c, START + 60);
+        assert_eq!(h.errors, [error, VerificationError::NoCname]);
     }
 }
 
