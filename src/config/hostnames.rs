@@ -7,6 +7,7 @@ use super::keys;
 use super::settings::{AccountName, Hostnames};
 use super::walk::Item;
 use crate::base::name::Name;
+use crate::model::barred::Barred;
 use crate::model::prefix::{Prefix, PrefixError};
 
 /// Octets of a User-Agent and of a path: more than any that servers are seen to send.
@@ -31,6 +32,7 @@ impl Reader<'_> {
                 "user_agent" => put(&mut hostnames.user_agent, self.user_agent(&item)),
                 "partial_suffix" => put(&mut hostnames.partial_suffix, self.partial_suffix(&item)),
                 "allow_special" => put(&mut hostnames.allow_special, self.walk.flag(&item)),
+                "blocked" => hostnames.blocked = self.blocked(&item),
                 _ => self.walk.unknown(&item, &keys::HOSTNAMES),
             }
         }
@@ -82,6 +84,24 @@ impl Reader<'_> {
             return None;
         }
         Some(name)
+    }
+
+    fn blocked(&mut self, item: &Item<'_>) -> Barred {
+        let expected = "a list of hostnames, e.g. [\"bad.example\", \"*.bad.example\"]";
+        let mut names: Vec<Name> = Vec::new();
+        for item in self.walk.list(item, expected).unwrap_or_default() {
+            let expected = "a hostname, e.g. \"bad.example\"; \"*.bad.example\" for all below it";
+            let Some(text) = self.walk.text(&item, expected) else { continue };
+            let Some(name) = self.walk.name(text, &item.path, item.span()) else { continue };
+            if name.is_root() {
+                self.walk.bad_value(&item, expected);
+            } else if names.contains(&name) {
+                self.walk.twice(&item, item.span(), &name.to_string());
+            } else {
+                names.push(name);
+            }
+        }
+        Barred::build(names)
     }
 
     /// `ip_prefixes` of an account.
@@ -153,6 +173,7 @@ path_prefix = "/.well-known/verify"
 user_agent = "Verifier/1.0 (+https://host.example)"
 partial_suffix = "cdn.host.example"
 allow_special = true
+blocked = ["Bad.example", "*.worse.example"]
 [accounts.saas]
 ip_prefixes = ["203.0.113.0/24", "203.0.113.128/25", "2001:db8::/32"]
 apex_proxying = true
@@ -166,6 +187,8 @@ type = "partial"
         assert_eq!(hostnames.places.path_prefix, "/.well-known/verify");
         assert_eq!(hostnames.user_agent, "Verifier/1.0 (+https://host.example)");
         assert!(hostnames.allow_special);
+        let barred = |text| hostnames.blocked.covers(&Name::from_text(text).unwrap(), false);
+        assert!(barred("bad.example") && barred("a.worse.example") && !barred("a.bad.example"));
         let account = settings.accounts.values().next().unwrap();
         assert!(account.apex_proxying);
         assert_eq!(account.ip_prefixes.len(), 3);

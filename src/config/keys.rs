@@ -100,7 +100,14 @@ pub const GRANT: Keys = Keys { table: "[[grants]]", known: &["hostname", "zone"]
 
 pub const HOSTNAMES: Keys = Keys {
     table: "[hostnames]",
-    known: &["label_prefix", "path_prefix", "user_agent", "partial_suffix", "allow_special"],
+    known: &[
+        "label_prefix",
+        "path_prefix",
+        "user_agent",
+        "partial_suffix",
+        "allow_special",
+        "blocked",
+    ],
     later: &[],
 };
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::base::name::Name;
 use crate::base::rtype::RType;
 use crate::hostname::proof::Places;
+use crate::model::barred::Barred;
 use crate::model::prefix::Prefix;
 use crate::model::settings::{CrossAccount, FlattenMode, OnViolation, Rules};
 use crate::zonefile::filename::is_account_name;
@@ -193,6 +194,8 @@ pub struct Hostnames {
     pub partial_suffix: Name,
     /// HTTP tokens may be fetched from special-purpose addresses.
     pub allow_special: bool,
+    /// The abuse list.
+    pub blocked: Barred,
 }
 
 /// `[log]`.
@@ -336,6 +339,7 @@ impl Default for Hostnames {
             user_agent: "Bailiwick Custom Hostname Verification".to_owned(),
             partial_suffix,
             allow_special: false,
+            blocked: Barred::default(),
         }
     }
 }

@@ -387,6 +387,23 @@ impl Registrar {
         }
     }
 
+    /// The operator's abuse list covers these now.
+    pub fn barred(
+        &mut self,
+        cx: &mut Context<'_>,
+        covered: &[(Hostname, ZoneId)],
+    ) -> Result<Done, RequestError> {
+        let mut done = Done::default();
+        for (hostname, zone) in covered {
+            let named = cx.store.hostnames_named(hostname)?;
+            for old in named.iter().filter(|h| h.provider.zone == *zone) {
+                let step = lifecycle::step(old, Event::Blocked(Block::Abuse), cx.now);
+                done.add(self.store(cx, Some(old), step)?);
+            }
+        }
+        Ok(done)
+    }
+
     fn name_changed(
         &mut self,
         cx: &mut Context<'_>,

@@ -5,7 +5,7 @@
 
 use super::errors::VerificationError;
 use super::fallback::Status as Origin;
-use super::object::{CustomHostname, Status};
+use super::object::{Block, CustomHostname, Status};
 use super::proof::Places;
 use crate::base::name::Name;
 
@@ -16,6 +16,8 @@ pub enum Who {
     Provider,
     /// Whose name it is.
     Owner,
+    /// Who runs this server.
+    Operator,
 }
 
 impl Who {
@@ -24,6 +26,7 @@ impl Who {
         match self {
             Who::Provider => "provider",
             Who::Owner => "owner",
+            Who::Operator => "operator",
         }
     }
 }
@@ -60,6 +63,12 @@ pub fn advice(h: &CustomHostname, now: &Situation<'_>) -> Vec<Advice> {
             let mut steps = proofs(h, now);
             steps.push(refresh(h, "when that is done"));
             steps
+        }
+        Status::Blocked if h.block == Some(Block::Abuse) => {
+            let what =
+                format!("{} is on the abuse list (hostnames.blocked): take it off", h.hostname);
+            let unlist = Advice { who: Who::Operator, what, command: None };
+            vec![unlist, refresh(h, "when that is done")]
         }
         Status::Blocked => {
             vec![release(h), refresh(h, "when the hold is released")]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::id::ZoneId;
+use crate::base::name_buf::NameBuf;
 use crate::base::time::UnixTime;
+use crate::model::barred::Barred;
 
 /// The hold of one zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,23 +16,36 @@ pub struct ZoneHold {
     pub from: UnixTime,
 }
 
-/// All of them; few, so they are one sorted list. Cloning shares it.
+/// All of them; few, so they are one sorted list. Beside them what the operator bars. Cloning shares it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Holds(Arc<[(ZoneId, ZoneHold)]>);
+pub struct Holds {
+    zones: Arc<[(ZoneId, ZoneHold)]>,
+    barred: Barred,
+}
 
 impl Holds {
     pub fn build(mut holds: Vec<(ZoneId, ZoneHold)>) -> Holds {
         holds.sort_unstable_by_key(|(zone, _)| *zone);
-        Holds(holds.into())
+        Holds { zones: holds.into(), barred: Barred::default() }
+    }
+
+    /// With these names barred, and no others.
+    pub fn barring(self, barred: Barred) -> Holds {
+        Holds { barred, ..self }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.zones.is_empty() && self.barred.is_empty()
+    }
+
+    /// Whether the operator bars the name.
+    pub fn bars(&self, name: &NameBuf) -> bool {
+        self.barred.has(name)
     }
 
     /// The hold of a zone.
     pub fn of(&self, zone: ZoneId) -> Option<ZoneHold> {
-        let at = self.0.binary_search_by_key(&zone, |(id, _)| *id).ok()?;
-        Some(self.0[at].1)
+        let at = self.zones.binary_search_by_key(&zone, |(id, _)| *id).ok()?;
+        Some(self.zones[at].1)
     }
 }

@@ -1,5 +1,6 @@
 //! Floor 2: what the server knows: plain data with look-ups, no decisions.
 
+pub mod barred;
 pub mod catalog;
 pub mod flattened;
 pub mod grant;

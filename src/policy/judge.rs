@@ -144,7 +144,8 @@ fn below(
     }
 }
 
-/// Whether a zone that encloses the name, of somebody else than `provider`, keeps it from wildcards (SPEC §7.4).
+/// Whether a zone that encloses the name, of somebody else than `provider`, keeps it from wildcards (SPEC §7.4), or the
+/// operator does.
 fn is_held(
     name: &NameBuf,
     name_zone: &Zone,
@@ -154,6 +155,9 @@ fn is_held(
 ) -> bool {
     if grants.holds.is_empty() {
         return false;
+    }
+    if grants.holds.bars(name) {
+        return true;
     }
     let mut enclosing = Some(name_zone);
     while let Some(zone) = enclosing {

@@ -170,8 +170,8 @@ impl registrar::World for View<'_> {
         self.prefixes
     }
 
-    fn is_abuse(&self, _: &Hostname) -> bool {
-        false
+    fn is_abuse(&self, hostname: &Hostname) -> bool {
+        self.settings.hostnames.blocked.covers(&hostname.base, hostname.wildcard)
     }
 }
 

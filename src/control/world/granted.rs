@@ -14,6 +14,7 @@ use crate::base::id::{AccountId, ZoneId};
 use crate::base::limits::WITHDRAWN_SECS;
 use crate::base::time::UnixTime;
 use crate::config::settings::Settings;
+use crate::control::registrar::World as _;
 use crate::hostname::grants::{Row, World as _};
 use crate::hostname::object::Hostname;
 use crate::model::grant::{Grant, GrantState, GrantTable, Trusts};
@@ -133,7 +134,7 @@ impl World {
         let mut grants = Vec::new();
         let mut withdrawn = Vec::new();
         let read = opened.store().grant_rows(&mut |row| {
-            let Some(grant) = row.grant(&view) else { return };
+            let Some(grant) = granted_by(&row, &view) else { return };
             if let GrantState::Withdrawn(at) = grant.state {
                 withdrawn.push((at, row.hostname, grant.zone));
             }
@@ -218,7 +219,7 @@ impl World {
         let (zones, snapshot) = (open.registrar.zones(), next.snapshot());
         let view = View { snapshot, suffixes, settings, ownership, zones, prefixes };
         let of_zone = named.iter().find(|h| h.provider.zone == zone);
-        let grant = of_zone.and_then(Row::of).and_then(|row| row.grant(&view));
+        let grant = of_zone.and_then(Row::of).and_then(|row| granted_by(&row, &view));
         let is_there = is_there || view.holder(zone).is_some();
         Ok(Wanted { state: grant.map(|g| g.state).or(asserted), is_there })
     }
@@ -250,6 +251,15 @@ struct Wanted {
     state: Option<GrantState>,
     /// The zone it leads into exists.
     is_there: bool,
+}
+
+/// The grant that a row is. On the abuse list it is blocked, whether that could be stored or not.
+fn granted_by(row: &Row, view: &View<'_>) -> Option<Grant> {
+    let mut grant = row.grant(view)?;
+    if grant.state == GrantState::Active && view.is_abuse(&row.hostname) {
+        grant.state = GrantState::Blocked;
+    }
+    Some(grant)
 }
 
 fn key_of(grant: &Grant) -> Option<GrantKey> {

@@ -328,10 +328,19 @@ impl World {
         })
     }
 
-    /// Puts the holds of zones that exist into the next snapshot.
+    /// Puts the holds of zones that exist, and the abuse list, into the next snapshot.
     pub(super) fn sync_holds(&mut self) {
+        let holds = self.holds().unwrap_or_else(|| self.next.snapshot().holds.clone());
+        let holds = holds.barring(self.settings.hostnames.blocked.clone());
+        if self.next.snapshot().holds != holds {
+            self.next.change().holds = holds;
+        }
+    }
+
+    /// The holds of zones that exist; `None`: the database cannot say.
+    fn holds(&self) -> Option<Holds> {
         let ownership = &self.ownership;
-        let Ok(open) = &self.custom.open else { return };
+        let Ok(open) = &self.custom.open else { return None };
         let zones = open.registrar.zones();
         let stands = |hold: &&Hold| {
             let held = zones.get(hold.owner.zone).and_then(|(a, _)| ownership.zone(a.as_wire()));
@@ -341,10 +350,7 @@ impl World {
             let from = hold.after.unwrap_or(UnixTime(0));
             (hold.owner.zone, ZoneHold { subdomains: hold.include_subdomains, from })
         });
-        let holds = Holds::build(holds.collect());
-        if self.next.snapshot().holds != holds {
-            self.next.change().holds = holds;
-        }
+        Some(Holds::build(holds.collect()))
     }
 }
 

@@ -72,6 +72,7 @@ impl World {
         self.derive_grants(now);
         self.sync_fallbacks(None, now);
         self.sync_holds();
+        self.bar(old.map(|old| &old.hostnames.blocked), now);
         let server = &self.settings.server;
         let identity = Identity {
             nsid: server.nsid.clone(),
