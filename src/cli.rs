@@ -5,6 +5,7 @@
 mod hostname;
 mod manage;
 mod offline;
+mod restored;
 mod running;
 mod serve;
 mod story;
@@ -31,7 +32,7 @@ Examples:
   bailiwick check --config /etc/bailiwick/config.toml --strict
   bailiwick check --json | jq .findings    the same for machines
   bailiwick reload                         read config and zones again, now
-  bailiwick zone list                      what the running server serves, and what not
+  bailiwick zone list                      what is served, and what not
   bailiwick zone accept example.com        let in a held change
   bailiwick hostname create app.example.com --zone saasprovider.com
   bailiwick hostname show app.example.com  why it is pending, and who can do what
@@ -89,7 +90,7 @@ pub enum Command {
     /// Accounts: who owns zones
     #[command(subcommand)]
     Account(manage::Account),
-    /// Zones of the running server
+    /// Zones: what is served, and what not
     #[command(subcommand)]
     Zone(Zone),
     /// Custom hostnames: names of others that may lead into a zone once that is proved
@@ -102,8 +103,8 @@ pub enum Command {
     Audit(Audit),
     /// Copy what is in no file into one file, also while the server runs
     Backup(manage::File),
-    /// Put back what a backup has and the server has not; nothing comes back allowed
-    Restore(manage::File),
+    /// Put back records that a backup has and the server has not; nothing comes back allowed
+    Restore(manage::Restore),
 }
 
 #[derive(Subcommand, Debug)]
@@ -192,6 +193,10 @@ pub struct Audit {
 pub enum Zone {
     /// List all zones and how they stand
     List(Output),
+    /// Make a zone that lives in the store and is written through the API; it is served at once
+    Create(manage::NewZone),
+    /// Remove a zone that lives in the store, with its records and custom hostnames
+    Delete(manage::DeletedZone),
     /// One zone: how it stands, its fallback origin, its hold
     Show(manage::OneZone),
     /// Keep other accounts from making zones and custom hostnames of its name
@@ -268,6 +273,8 @@ pub fn run() -> Result<ExitCode, Box<dyn Error>> {
             running::zone_accept(&cli.over, name, output)
         }
         Command::Account(request) => manage::account(&cli.over, request),
+        Command::Zone(Zone::Create(new)) => manage::zone_create(&cli.over, new),
+        Command::Zone(Zone::Delete(zone)) => manage::zone_delete(&cli.over, zone),
         Command::Zone(Zone::Show(one)) => manage::zone_show(&cli.over, one),
         Command::Zone(Zone::Hold(hold)) => manage::hold(&cli.over, hold),
         Command::Zone(Zone::Unhold(unhold)) => manage::unhold(&cli.over, unhold),

@@ -396,6 +396,7 @@ fn a_restore_brings_back_no_grant_and_no_token() {
             put(&active(hostname(4, "c.client.example", 20, 2))),
             Change::Token(token),
             Change::Fallback(fallback::create(ZoneId(10), name("p.zone10.example"), UnixTime(5))),
+            Change::Audit(AuditEntry { at: UnixTime(9), ..AuditEntry::default() }),
         ];
         commit(store, &changes).unwrap();
     };
@@ -429,12 +430,11 @@ fn a_restore_brings_back_no_grant_and_no_token() {
     let mut tokens_of = tokens();
     let now = UnixTime(6000);
     let restored = backup::restore(&mut from, &mut live, &same, &mut tokens_of, now).unwrap();
-    assert_eq!((restored.hostnames, restored.accounts, restored.zones), (1, 0, 0));
-    assert_eq!(restored.left_out, 4);
+    // What was taken away from the store that the backup was made of stays away: nobody meant it to come back.
+    assert_eq!((restored.hostnames, restored.accounts, restored.zones), (0, 0, 0));
+    assert_eq!((restored.is_own, restored.left_out), (true, 4));
     assert_eq!(live.hostname(one.id).unwrap().as_ref(), Some(&one));
-    let two = live.hostname(Uuid([2; 16])).unwrap().unwrap();
-    assert_eq!((two.status, two.proof), (Status::Pending, None));
-    assert_ne!(two.tokens, Tokens::from_random([2; 32]));
+    assert_eq!(live.hostname(Uuid([2; 16])).unwrap(), None);
     let states: Vec<_> = rows(&mut live).into_iter().map(|r| r.state).collect();
     assert_eq!(states, [RowState::Blocked]);
     assert_eq!(live.load().unwrap().tokens, []);
@@ -445,6 +445,13 @@ fn a_restore_brings_back_no_grant_and_no_token() {
     assert_eq!((restored.hostnames, restored.zones, restored.left_out), (4, 2, 0));
     let states: Vec<_> = rows(&mut empty).into_iter().map(|r| r.state).collect();
     assert_eq!(states, [RowState::Blocked]);
+    let two = empty.hostname(Uuid([2; 16])).unwrap().unwrap();
+    assert_eq!((two.status, two.proof), (Status::Pending, None));
+    assert_ne!(two.tokens, Tokens::from_random([2; 32]));
+    // Whatever of it is taken away there does not come back by another restore.
+    commit(&mut empty, &[Change::HostnameRemoved(Uuid([2; 16]))]).unwrap();
+    let again = backup::restore(&mut from, &mut empty, &same, &mut tokens_of, now).unwrap();
+    assert_eq!((again.is_own, again.hostnames, again.left_out), (false, 0, 1));
     let control = empty.load().unwrap();
     assert_eq!((control.tokens.len(), control.fallbacks.len()), (0, 1));
     assert_eq!(control.fallbacks[0].status, fallback::Status::Initializing);

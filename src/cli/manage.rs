@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::hostname::{answer, running_or_not, text};
+use super::restored::restored;
 use super::running::data;
 use super::{Output, Over, count};
 use crate::control::manage::ManageRequest;
@@ -106,15 +107,74 @@ pub enum Fallback {
     Delete(OneZone),
 }
 
+const ZONE_EXAMPLES: &str = "\
+The account has to be there: a folder in zones/, a table in the config, or `account create`.
+What a file in zones/ says is made and removed there.
+
+Examples:
+  bailiwick zone create example.com --account agency
+  bailiwick zone create example.com --account agency --json
+  bailiwick zone delete example.com";
+
+#[derive(Args, Debug)]
+#[command(after_help = ZONE_EXAMPLES)]
+pub struct NewZone {
+    /// The zone, e.g. example.com
+    pub zone: String,
+    /// Whose it is
+    #[arg(long)]
+    pub account: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = ZONE_EXAMPLES)]
+pub struct DeletedZone {
+    /// The zone, e.g. example.com
+    pub zone: String,
+    /// Whose, if several accounts claim it and none has proved it
+    #[arg(long)]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
 const BACKUP_HELP: &str = "\
-A backup holds custom hostnames, fallback origins and holds. Keep it secret: tokens are in it.
-A restore never brings back what was allowed: custom hostnames come back pending, with new
-tokens, and have to be proved again; API tokens do not come back; what is there stays as it is.
-Zone files and config.toml are not part of it.
+A backup holds the records of zones made through the API, custom hostnames, fallback origins and
+holds. Keep it secret: tokens are in it. Zone files and config.toml are not part of it.
 
 Examples:
   bailiwick backup /var/backups/bailiwick.db
-  bailiwick restore /var/backups/bailiwick.db --json";
+  bailiwick restore /var/backups/bailiwick.db --dry-run";
+
+const RESTORE_HELP: &str = "\
+Records come back to the zones they were taken from, each judged like a new write. A zone that was
+deleted and made anew is another one and inherits nothing. What grants, authenticates or reserves
+never goes back: custom hostnames, tokens, holds and zones that were taken away stay away.
+Into another store, since the first one was lost, custom hostnames come back pending, with new
+tokens, and have to be proved again; API zones are filled once you made them anew, for the same
+accounts, with `zone create`.
+
+Examples:
+  bailiwick restore /var/backups/bailiwick.db --dry-run     what would come back, and what not
+  bailiwick restore /var/backups/bailiwick.db               what was deleted since comes back
+  bailiwick restore /var/backups/bailiwick.db --exact       changes and additions go back, too";
+
+#[derive(Args, Debug)]
+#[command(after_help = RESTORE_HELP)]
+pub struct Restore {
+    /// The backup
+    pub file: PathBuf,
+    /// Change nothing, and say what would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Zones say what they said then: records changed or added since go back as well
+    #[arg(long)]
+    pub exact: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
 
 #[derive(Args, Debug)]
 #[command(after_help = BACKUP_HELP)]
@@ -147,6 +207,26 @@ pub fn account(over: &Over, what: &Account) -> Result<ExitCode, Box<dyn Error>> 
         }
     };
     ask(over, request, output, show)
+}
+
+/// `bailiwick zone create ZONE --account ACCOUNT`
+pub fn zone_create(over: &Over, new: &NewZone) -> Result<ExitCode, Box<dyn Error>> {
+    let (zone, account) = (new.zone.clone(), new.account.clone());
+    ask(over, ManageRequest::ZoneCreate { zone, account }, &new.output, |zone| {
+        let (name, account, state) =
+            (text(zone, "zone"), text(zone, "account"), text(zone, "state"));
+        let detail = zone["detail"].as_str().map_or(String::new(), |why| format!(": {why}"));
+        format!("created: {name} (account {account}), {state}{detail}\n")
+    })
+}
+
+/// `bailiwick zone delete ZONE`
+pub fn zone_delete(over: &Over, zone: &DeletedZone) -> Result<ExitCode, Box<dyn Error>> {
+    let request =
+        ManageRequest::ZoneDelete { zone: zone.zone.clone(), account: zone.account.clone() };
+    ask(over, request, &zone.output, |zone| {
+        format!("deleted: {} (account {})\n", text(zone, "zone"), text(zone, "account"))
+    })
 }
 
 /// `bailiwick zone show ZONE`
@@ -194,19 +274,11 @@ pub fn backup(over: &Over, what: &File) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// `bailiwick restore FILE`
-pub fn restore(over: &Over, what: &File) -> Result<ExitCode, Box<dyn Error>> {
+pub fn restore(over: &Over, what: &Restore) -> Result<ExitCode, Box<dyn Error>> {
     // The server may have another current folder.
     let file = std::path::absolute(&what.file)?;
-    ask(over, ManageRequest::Restore { file }, &what.output, |r| {
-        let number = |key: &str, what| count(r[key].as_u64().unwrap_or(0) as usize, what);
-        format!(
-            "restored: {}, {}, {}; left out, since what they belonged to is gone or another: {}\n",
-            number("hostnames", "custom hostname"),
-            number("fallback_origins", "fallback origin"),
-            number("holds", "hold"),
-            r["left_out"]
-        )
-    })
+    let request = ManageRequest::Restore { file, dry_run: what.dry_run, exact: what.exact };
+    ask(over, request, &what.output, restored)
 }
 
 fn ask(

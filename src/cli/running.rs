@@ -1,15 +1,19 @@
-//! Subcommands that talk to a running server over its control socket.
+//! `bailiwick reload`, `zone list` and `zone accept`: over the control socket of the running server; the latter two
+//! also when none runs.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::hostname::running_or_not;
 use super::{Output, Over, count, print};
+use crate::base::name::Name;
 use crate::config::file;
 use crate::control::command::{ZoneRow, ZoneState};
 use crate::control::socket::{Request, request};
+use crate::control::world::Now;
 
 /// `bailiwick reload`
 pub fn reload(over: &Over, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
@@ -25,7 +29,7 @@ pub fn reload(over: &Over, output: &Output) -> Result<ExitCode, Box<dyn Error>> 
 
 /// `bailiwick zone list`
 pub fn zone_list(over: &Over, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
-    let result = request(&data(over)?, &Request::ZoneList)?;
+    let result = running_or_not(over, &Request::ZoneList, |world| Ok(json!(world.zone_list())))?;
     if output.json {
         print(&format!("{result:#}\n"))?;
     } else {
@@ -36,7 +40,14 @@ pub fn zone_list(over: &Over, output: &Output) -> Result<ExitCode, Box<dyn Error
 
 /// `bailiwick zone accept NAME`
 pub fn zone_accept(over: &Over, name: &str, output: &Output) -> Result<ExitCode, Box<dyn Error>> {
-    let result = request(&data(over)?, &Request::ZoneAccept { zone: name.to_owned() })?;
+    let apex = Name::from_text(name).map_err(|e| format!("`{name}` is no zone name: {e}"))?;
+    // Without a server it is what the next start would hold.
+    let result = running_or_not(over, &Request::ZoneAccept { zone: name.to_owned() }, |world| {
+        let zones = world.open_zones();
+        let accepted = world.accept(zones.as_ref(), &apex, Now::read());
+        world.finish_step();
+        accepted.map(|row| json!(row))
+    })?;
     if output.json {
         print(&format!("{result:#}\n"))?;
     } else {

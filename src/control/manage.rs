@@ -19,6 +19,17 @@ pub enum ManageRequest {
     AccountDelete {
         name: String,
     },
+    /// A zone whose records are written through the API, on the operator's word.
+    ZoneCreate {
+        zone: String,
+        account: String,
+    },
+    /// Of one made so or through the API.
+    ZoneDelete {
+        zone: String,
+        /// If several accounts claim it: whose.
+        account: Option<String>,
+    },
     ZoneShow {
         zone: String,
     },
@@ -36,9 +47,11 @@ pub enum ManageRequest {
         zone: String,
         include_subdomains: bool,
     },
-    /// What a backup has and the database has not comes back, and has to be proved again.
+    /// What a backup has and the database has not comes back: records, and nothing that allows something.
     Restore {
         file: PathBuf,
+        dry_run: bool,
+        exact: bool,
     },
     /// Off until `after` (RFC 3339), or for good.
     Unhold {

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod advice;
+mod barring;
 mod checks;
 pub mod chosen;
 pub mod claims;
@@ -21,12 +22,14 @@ mod reading;
 mod reconfigure;
 pub mod records;
 pub mod restore;
+mod restored;
 mod shown;
 mod start;
 mod status;
 mod stored;
 mod survey;
 pub mod token;
+mod told_zones;
 mod touch;
 mod unchanged;
 mod vanish;

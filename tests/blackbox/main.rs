@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod api;
 mod children;
 mod cli;
@@ -26,12 +27,14 @@ mod policy_oracle;
 mod records;
 mod reload;
 mod resolvers;
+mod restored;
 mod sample_world;
 mod scenarios;
 mod settings;
 mod snapshots;
 mod storm;
 mod strangers;
+mod told_zones;
 mod unbound;
 mod withdrawn;
 mod zones;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::restore::Wish;
 use super::{Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
@@ -17,7 +18,7 @@ use crate::store::state::change::{Account, AuditEntry, Change};
 use crate::zonefile::filename::is_account_name;
 
 /// Who asks over the control socket.
-const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 /// Octets that the name of an account may have.
 const ACCOUNT_MAX: usize = 120;
 /// Hostnames looked at when their fallback origin changed; the others are when they are due.
@@ -31,6 +32,10 @@ impl World {
             ManageRequest::AccountShow { name } => self.account_show(name),
             ManageRequest::AccountCreate { name } => self.account_create(name, now),
             ManageRequest::AccountDelete { name } => self.account_delete(name, now),
+            ManageRequest::ZoneCreate { zone, account } => self.zone_create(zone, account, now),
+            ManageRequest::ZoneDelete { zone, account } => {
+                self.zone_delete(zone, account.as_deref(), now)
+            }
             ManageRequest::ZoneShow { zone } => self.zone_show(zone, now),
             ManageRequest::FallbackShow { zone } => {
                 let (apex, id) = self.zone_named(zone)?;
@@ -59,7 +64,9 @@ impl World {
                 let include_subdomains = *include_subdomains;
                 self.hold(zone, Event::Set { include_subdomains }, now)
             }
-            ManageRequest::Restore { file } => self.restore(file, now),
+            ManageRequest::Restore { file, dry_run, exact } => {
+                self.restore(file, &Wish { dry_run: *dry_run, exact: *exact }, now)
+            }
             ManageRequest::Unhold { zone, after } => {
                 let after = after.as_deref().map(|text| time(text, now)).transpose()?;
                 self.hold(zone, Event::Release { after }, now)
@@ -113,7 +120,7 @@ impl World {
         Ok(shown)
     }
 
-    fn account_named(&self, name: &str) -> Result<AccountId, String> {
+    pub(super) fn account_named(&self, name: &str) -> Result<AccountId, String> {
         self.ownership.account(name).ok_or_else(|| format!("there is no account {name}"))
     }
 

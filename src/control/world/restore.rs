@@ -7,10 +7,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::custom::tokens;
+use super::restored::Backup;
+pub use super::restored::Wish;
 use super::{Now, World};
 use crate::control::registrar::Done;
 use crate::hostname::object::Owner;
 use crate::store::folder::DATABASE;
+use crate::store::state::Store;
 use crate::store::state::backup::{self, Restored};
 use crate::store::state::change::Zone;
 use crate::store::state::sqlite::Sqlite;
@@ -37,22 +40,30 @@ pub fn write_backup(data: &Path, file: &Path) -> Result<Value, String> {
     Ok(json!({ "file": file.display().to_string(), "octets": octets }))
 }
 
+/// The copy of what is there that a restore is tried on.
+const TRIAL: &str = "restore-trial.db";
+
 impl World {
-    /// Puts back what a backup has and the database has not. Nothing comes back active: hostnames have to be proved
-    /// again, and tokens do not come back at all.
-    pub fn restore(&mut self, file: &Path, now: Now) -> Result<Value, String> {
-        let copy = self.settings.server.data.join(COPY);
-        let restored = self.restore_by_way_of(file, &copy, now);
-        for ending in ["", "-wal", "-shm"] {
-            // Left behind, it is written over the next time.
-            let _ = std::fs::remove_file(self.settings.server.data.join(format!("{COPY}{ending}")));
+    /// Puts back what a backup has and the store has not. Nothing comes back active: of the store itself only records
+    /// come back; into another one hostnames do, to be proved again, and tokens do not at all.
+    pub fn restore(&mut self, file: &Path, wish: &Wish, now: Now) -> Result<Value, String> {
+        let data = self.settings.server.data.clone();
+        let restored = self.restore_by_way_of(file, &data.join(COPY), wish, now);
+        for copy in [COPY, TRIAL] {
+            for ending in ["", "-wal", "-shm"] {
+                // Left behind, it is written over the next time.
+                let _ = std::fs::remove_file(data.join(format!("{copy}{ending}")));
+            }
         }
-        let done = restored?;
-        self.grants_stale = true;
-        self.finish_step();
+        let (done, records) = restored?;
+        if !wish.dry_run {
+            self.grants_stale = true;
+            self.finish_step();
+        }
         Ok(json!({
             "zones": done.zones, "hostnames": done.hostnames, "fallback_origins": done.fallbacks,
-            "holds": done.holds, "left_out": done.left_out,
+            "holds": done.holds, "left_out": done.left_out, "same_store": done.is_own,
+            "records": records, "dry_run": wish.dry_run,
         }))
     }
 
@@ -60,11 +71,27 @@ impl World {
         &mut self,
         file: &Path,
         copy: &Path,
+        wish: &Wish,
         now: Now,
-    ) -> Result<Restored, String> {
+    ) -> Result<(Restored, Value), String> {
         let wrong = |error: String| format!("{} cannot be restored: {error}", file.display());
         std::fs::copy(file, copy).map_err(|error| wrong(error.to_string()))?;
         let mut old = Sqlite::open(copy).map_err(|failure| wrong(failure.to_string()))?;
+        let control = old.load().map_err(|failure| wrong(failure.to_string()))?;
+        let done = self.restore_control(&mut old, wish, now)?;
+        let is_own = done.is_own;
+        let backup = Backup { store: &mut old, control: &control, is_own };
+        let records = self.restore_all_records(backup, wish, now)?;
+        Ok((done, records))
+    }
+
+    /// Everything but records.
+    fn restore_control(
+        &mut self,
+        old: &mut Sqlite,
+        wish: &Wish,
+        now: Now,
+    ) -> Result<Restored, String> {
         // Where nothing was ever stored, no zone was removed and made anew: there a name is enough.
         let control = self.custom.usable()?.registrar.control();
         let is_new = control.zones.is_empty() && control.used.zones == 0;
@@ -82,9 +109,18 @@ impl World {
             let same = owner.zone == zone.id && owner.account == zone.account;
             (name == account && (same || is_new)).then_some(*owner)
         };
+        if wish.dry_run {
+            let trial = self.settings.server.data.join(TRIAL);
+            // One that a crash left behind.
+            let _ = std::fs::remove_file(&trial);
+            self.custom.usable()?.store().copy_to(&trial).map_err(|f| f.to_string())?;
+            let mut trial = Sqlite::open(&trial).map_err(|f| f.to_string())?;
+            let done = backup::restore(old, &mut trial, &place, &mut tokens, now.unix);
+            return done.map_err(|error| error.to_string());
+        }
         let mut done = Restored::default();
         self.with_registrar(now, "operator", |registrar, cx| {
-            done = backup::restore(&mut old, cx.store, &place, &mut tokens, cx.now)?;
+            done = backup::restore(old, cx.store, &place, &mut tokens, cx.now)?;
             // What is kept in memory is read anew.
             registrar.read_again(cx.store)?;
             Ok(Done::default())

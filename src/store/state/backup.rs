@@ -1,17 +1,19 @@
 //! Backup and restore of the state. A restore brings objects back, never what they were allowed.
 //!
-//! What grants, authenticates or reserves never goes back (SPEC §9): a custom hostname of the backup comes back
-//! pending, with new tokens, and has to be proved again; API tokens do not come back; what was removed since stays
-//! removed if its account or zone was; and what is there now stays as it is. So a restore can be made without
-//! thinking about what was revoked since the backup.
+//! What grants, authenticates or reserves never goes back (SPEC §9). Into the store that the backup was made of,
+//! nothing of it comes back at all: what is not there was taken away since, and whoever took it away meant it. Into
+//! another store, since the first was lost, custom hostnames come back pending, with new tokens, and have to be proved
+//! again; API tokens do not come back; and what is there stays as it is. So a restore can be made without thinking
+//! about what was revoked since the backup. Records are another matter (`control/world/restored.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Account, AuditEntry, Change, Zone};
 use super::chosen::with_trusts;
-use super::{CommitError, Control, Failure, Refused, Store};
-use crate::base::id::{AccountId, ZoneId};
+use super::{AuditFilter, CommitError, Control, Failure, Refused, Store};
+use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::time::UnixTime;
+use crate::base::uuid::Uuid;
 use crate::hostname::fallback;
 use crate::hostname::hold::Hold;
 use crate::hostname::lifecycle::{self, New};
@@ -24,12 +26,15 @@ const TOGETHER: usize = 1_000;
 /// What came of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Restored {
+    /// The backup was made of this very store.
+    pub is_own: bool,
     pub accounts: usize,
     pub zones: usize,
     pub hostnames: usize,
     pub fallbacks: usize,
     pub holds: usize,
-    /// Objects of the backup that could not come back, since what they belonged to was removed or is another one now.
+    /// Objects of the backup that do not come back: they were removed since, or what they belonged to was, or is
+    /// another one now.
     pub left_out: usize,
 }
 
@@ -45,7 +50,12 @@ pub fn restore(
     now: UnixTime,
 ) -> Result<Restored, CommitError> {
     let (old, new) = (backup.load()?, live.load()?);
-    let mut restored = Restored::default();
+    let mut restored = Restored { is_own: is_own(backup, live)?, ..Restored::default() };
+    if restored.is_own {
+        restored.left_out = count_gone(&old, &new, backup, live)?;
+        told(live, &restored, now)?;
+        return Ok(restored);
+    }
     let placed = restore_zones(&old, &new, live, place, &mut restored)?;
     let there: BTreeSet<ZoneId> = new.fallbacks.iter().map(|f| f.zone).collect();
     for old in &old.fallbacks {
@@ -66,6 +76,11 @@ pub fn restore(
     for (zone, owner) in placed {
         restore_hostnames(backup, live, (zone, owner), tokens, now, &mut restored)?;
     }
+    told(live, &restored, now)?;
+    Ok(restored)
+}
+
+fn told(live: &mut dyn Store, restored: &Restored, now: UnixTime) -> Result<(), CommitError> {
     let entry = AuditEntry {
         at: now,
         actor: "operator".to_owned(),
@@ -74,8 +89,51 @@ pub fn restore(
         ..AuditEntry::default()
     };
     let generation = live.generation()?;
-    live.commit(&[Change::Audit(entry)], generation)?;
-    Ok(restored)
+    live.commit(&[Change::Audit(entry)], generation).map(|_| ())
+}
+
+/// Whether the backup was made of this store: then the store remembers what the backup says happened last.
+fn is_own(backup: &mut dyn Store, live: &mut dyn Store) -> Result<bool, Failure> {
+    let last = backup.audit(&AuditFilter { most: 1, ..AuditFilter::default() })?;
+    let Some((number, _)) = last.first() else {
+        let then = backup.generation()?;
+        return Ok(then > Generation(0) && live.generation()? >= then);
+    };
+    let before = Some(number.saturating_add(1));
+    Ok(live.audit(&AuditFilter { before, most: 1, ..AuditFilter::default() })? == last)
+}
+
+/// Objects of the backup that are not there any more.
+fn count_gone(
+    old: &Control,
+    new: &Control,
+    backup: &mut dyn Store,
+    live: &mut dyn Store,
+) -> Result<usize, Failure> {
+    let zones: BTreeSet<ZoneId> = new.zones.iter().map(|z| z.id).collect();
+    let mut gone = old.zones.iter().filter(|z| !zones.contains(&z.id)).count();
+    let fallbacks: BTreeSet<ZoneId> = new.fallbacks.iter().map(|f| f.zone).collect();
+    gone += old.fallbacks.iter().filter(|f| !fallbacks.contains(&f.zone)).count();
+    let holds: BTreeSet<ZoneId> = new.holds.iter().map(|h| h.owner.zone).collect();
+    gone += old.holds.iter().filter(|h| !holds.contains(&h.owner.zone)).count();
+    for zone in &old.zones {
+        let mut after = None;
+        loop {
+            let page = backup.hostnames_of(zone.id, after, TOGETHER)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for old in &page {
+                gone += usize::from(live.hostname(old.id)?.is_none());
+            }
+        }
+    }
+    Ok(gone)
+}
+
+/// Whether the store has ever heard of a hostname: one that it does not have was taken away.
+fn is_known(live: &mut dyn Store, id: Uuid) -> Result<bool, Failure> {
+    let of = AuditFilter { hostname: Some(id), most: 1, ..AuditFilter::default() };
+    Ok(!live.audit(&of)?.is_empty())
 }
 
 /// Zones that are there now for those of the backup, entered with their accounts.
@@ -131,6 +189,10 @@ fn restore_hostnames(
             let named = live.hostnames_named(&old.hostname)?;
             let there = named.iter().any(|h| h.provider.zone == provider.zone);
             if there || old.status == Status::PendingDeletion {
+                continue;
+            }
+            if is_known(live, old.id)? {
+                restored.left_out += 1;
                 continue;
             }
             let (id, hostname) = (old.id, old.hostname);
