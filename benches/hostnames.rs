@@ -18,7 +18,6 @@ use bailiwick::config::file;
 use bailiwick::config::settings::Settings;
 use bailiwick::control::world::{Now, World};
 use bailiwick::hostname::object::Hostname;
-use bailiwick::store::state::Store;
 use bailiwick::store::state::hostname_page::Wanted;
 use bailiwick::store::state::readers::Readers;
 use rusqlite::{Connection, params};
