@@ -2,11 +2,11 @@
 //!
 //! A server of many zones looks into memory that no cache holds. With pages of 4 KiB the processor then waits for its
 //! page tables as often as for the data, so areas are as large and as aligned as a huge page and ask for one. Packed
-//! blocks also cost no heap: eight octets each, and at most 31 between two of them.
+//! blocks also cost no heap: sixteen octets each, and at most 31 between two of them.
 //!
 //! ```text
 //! area    one mapping, aligned to AREA: head (blocks alive, size), then blocks
-//! block   head (handles, length), then its octets
+//! block   head (handles, length, words beside it), then its octets
 //! ```
 //! A block that is made by itself has the same head, in an allocation of its own. The area of a block is found by its
 //! address. An area is unmapped with its last block.
@@ -14,7 +14,7 @@
 use std::alloc::{GlobalAlloc, Layout, System, alloc, dealloc, handle_alloc_error};
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Octets of an area and its alignment: a huge page.
 pub const AREA: usize = 2 << 20;
@@ -33,6 +33,8 @@ struct BlockHead {
     /// Handles there are, and `IN_AREA`.
     handles: AtomicU32,
     len: u32,
+    /// The first of the words beside the block, which says how many follow; null: there are none.
+    beside: AtomicPtr<AtomicU64>,
 }
 
 const BLOCK_HEAD: usize = size_of::<BlockHead>();
@@ -72,7 +74,7 @@ impl Block {
         let head = at.cast::<BlockHead>();
         // SAFETY: by the contract of this function.
         unsafe {
-            head.write(BlockHead { handles: AtomicU32::new(handles), len });
+            head.write(BlockHead { handles: AtomicU32::new(handles), len, beside: none() });
             std::ptr::copy_nonoverlapping(
                 octets.as_ptr(),
                 at.as_ptr().add(BLOCK_HEAD),
@@ -121,6 +123,11 @@ impl Drop for Block {
         }
         // Whoever dropped a handle before is done reading.
         fence(Ordering::Acquire);
+        let beside = self.head().beside.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        if !beside.is_null() {
+            // SAFETY: made by `put_beside`; this was the last handle, so nobody reads them.
+            drop(unsafe { Box::from_raw(words(beside)) });
+        }
         if before & IN_AREA != 0 {
             // SAFETY: the block lies in an area, which lives as long as the block does.
             unsafe { let_go(area_of(self.0.cast())) };
@@ -130,6 +137,52 @@ impl Drop for Block {
             unsafe { dealloc(self.0.as_ptr().cast(), layout) };
         }
     }
+}
+
+impl Block {
+    /// Puts `count` words beside the block, all 0, that may be written while others read. Once: a second time changes
+    /// nothing. A block that many have takes none with it into a file.
+    pub fn put_beside(&self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let first = AtomicU64::new(count as u64);
+        let all: Box<[AtomicU64]> =
+            std::iter::once(first).chain((0..count).map(|_| AtomicU64::new(0))).collect();
+        let new = Box::into_raw(all);
+        let beside = &self.head().beside;
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        if beside.compare_exchange(std::ptr::null_mut(), new.cast(), success, failure).is_err() {
+            // SAFETY: made above, and nobody else has seen it.
+            drop(unsafe { Box::from_raw(new) });
+        }
+    }
+
+    /// The words beside the block.
+    #[inline]
+    pub fn beside(&self) -> &[AtomicU64] {
+        let beside = self.head().beside.load(Ordering::Acquire);
+        if beside.is_null() {
+            return &[];
+        }
+        // SAFETY: made by `put_beside`, and freed with the last handle; the first word is never written again.
+        let all = unsafe { &*words(beside) };
+        &all[1..]
+    }
+}
+
+fn none() -> AtomicPtr<AtomicU64> {
+    AtomicPtr::new(std::ptr::null_mut())
+}
+
+/// All words of those that begin with `first`.
+///
+/// # Safety
+/// `first` comes from `put_beside` and was not freed.
+unsafe fn words(first: *mut AtomicU64) -> *mut [AtomicU64] {
+    // SAFETY: by the contract.
+    let count = unsafe { (*first).load(Ordering::Relaxed) } as usize;
+    std::ptr::slice_from_raw_parts_mut(first, 1 + count)
 }
 
 impl std::fmt::Debug for Block {
@@ -168,7 +221,7 @@ pub struct Filled {
 /// Where a block lies in what an area is filled with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
-    /// Where eight octets for the head begin; the block's own follow. A multiple of [`STEP`].
+    /// Where sixteen octets for the head begin; the block's own follow. A multiple of [`STEP`].
     pub at: u32,
     /// Octets of the block.
     pub len: u32,
@@ -222,7 +275,8 @@ impl Filled {
         for place in &filled.places {
             // SAFETY: the place lies within the mapping, as checked above, and is aligned.
             unsafe {
-                filled.head(*place).write(BlockHead { handles: AtomicU32::new(0), len: place.len });
+                let handles = AtomicU32::new(0);
+                filled.head(*place).write(BlockHead { handles, len: place.len, beside: none() });
             }
         }
         Ok(Some(filled))
@@ -400,6 +454,15 @@ impl Block {
 pub fn prefetch<T>(items: &[T], at: usize) {
     if let Some(item) = items.get(at) {
         prefetch_address(std::ptr::from_ref(item).cast());
+    }
+}
+
+/// Asks for the cache lines of `value`, up to four of them.
+#[inline(always)]
+pub fn prefetch_value<T>(value: &T) {
+    let start = std::ptr::from_ref(value).cast::<u8>();
+    for line in 0..size_of::<T>().div_ceil(LINE).min(4) {
+        prefetch_address(start.wrapping_add(line * LINE));
     }
 }
 

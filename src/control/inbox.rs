@@ -160,7 +160,14 @@ impl Scan<'_> {
                 kind => kind,
             };
             let (edge_owner, target_zone) = (&self.owner, Some(to));
-            let edge = Edge { owner: edge_owner, owner_zone: zone, kind, alias: None, target_zone };
+            let edge = Edge {
+                owner: edge_owner,
+                owner_zone: zone,
+                kind,
+                alias: None,
+                target_zone,
+                seal: None,
+            };
             let grants = Grants {
                 table: &snapshot.grants,
                 trusts: &snapshot.trusts,

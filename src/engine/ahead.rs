@@ -59,6 +59,7 @@ pub fn look<'s, 'n>(
         if let (Some(question), Some(zone)) = (question(i), zones[i])
             && let Some(set) = zone.data.likely_link(question.name.hash_value())
         {
+            zone.data.prefetch_seal(set);
             links[i] = Some((question, zone, set));
         }
     }
@@ -94,19 +95,24 @@ fn look_behind<'s>(snapshot: &'s Snapshot, names: &mut [Names], mut links: Links
             && let Some(target) = names.make_ready(&question.name, set, &zone.data, &snapshot.key)
         {
             let inside = target.ends_in(zone.apex());
+            let mut sought = None;
             if !inside {
-                // The way is longest to a grant: it begins before the next name is made.
-                snapshot.grants.prefetch_page(question.name.hash_value());
+                let hash = question.name.hash_value();
+                let seal = zone.data.seal(set);
+                if !seal.is_some_and(|seal| snapshot.grants.is_recent(seal, hash)) {
+                    // The way is longest to a grant: it begins before the next name is made.
+                    snapshot.grants.prefetch_page(hash);
+                    sought = Some(hash);
+                }
                 snapshot.catalog.prefetch_page(target);
             }
             let zone = inside.then_some(zone);
-            edges.push(Edge { name: &question.name, target, zone, inside });
+            edges.push(Edge { sought, target, zone, inside });
         }
     }
     if !edges.is_empty() {
         follow(snapshot, &mut edges);
     }
-    outside.iter().for_each(|(_, hash, rtype)| table.prefetch_addresses(*hash, *rtype));
 }
 
 /// Questions whose aliases may lead outside, with hashes and types of the targets.
@@ -120,7 +126,8 @@ fn is_flattened(zone: &Zone, set: RrSet<'_>, question: &Question) -> bool {
 
 /// The first edge of a walk, as far as it can be guessed.
 struct Edge<'s, 'n> {
-    name: &'n NameBuf,
+    /// Hash of the owner, if a grant for it has to be looked for.
+    sought: Option<u64>,
     target: &'n NameBuf,
     /// Zone of the target.
     zone: Option<&'s Zone>,
@@ -137,11 +144,15 @@ fn follow<'s>(snapshot: &'s Snapshot, edges: &mut Edges<'s, '_>) {
         edges.iter().filter(|e| !e.inside).for_each(each);
     };
     leaving(edges, &|e| {
-        snapshot.grants.prefetch_slot(e.name.hash_value());
+        if let Some(hash) = e.sought {
+            snapshot.grants.prefetch_slot(hash);
+        }
         snapshot.catalog.prefetch_slot(e.target);
     });
     for e in edges.iter_mut().filter(|e| !e.inside) {
-        snapshot.grants.prefetch_hostname(e.name.hash_value());
+        if let Some(hash) = e.sought {
+            snapshot.grants.prefetch_hostname(hash);
+        }
         e.zone = snapshot.catalog.likely_zone_for(e.target);
         if let Some(zone) = e.zone {
             zone.data.prefetch_head();

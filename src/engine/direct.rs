@@ -8,7 +8,6 @@ use crate::base::rtype::{self, RType};
 use crate::base::time::UnixTime;
 use crate::engine::lookup::{self, Found};
 use crate::model::catalog::Zone;
-use crate::model::flattened::{Outcome, Standing};
 use crate::model::outside::Known;
 use crate::model::question::Question;
 use crate::model::settings::FlattenMode;
@@ -24,8 +23,8 @@ pub enum Direct<'s> {
     NoData(RrSet<'s>),
     /// Neither the name nor a wildcard for it; the SOA of the zone.
     NxDomain(RrSet<'s>),
-    /// The query name is an alias, and these are its addresses, with this TTL.
-    Flattened(&'s Known, u32),
+    /// The query name is an alias, and these are its addresses, with this TTL; `rotate`: beginning with any.
+    Flattened { known: &'s Known, ttl: u32, rotate: bool },
 }
 
 /// Types that lead nowhere and stand for themselves: no edge (CNAME, DNAME, HTTPS, SVCB, ALIAS), no meaning beyond the
@@ -82,23 +81,15 @@ fn flattened<'s>(
     question: &Question,
     now: UnixTime,
 ) -> Option<Direct<'s>> {
-    if snapshot.rules.rotate {
-        return None;
-    }
     let link = link(zone, node, question)?;
     let (target, hash) = link.target_outside(&snapshot.key)?;
     let known = snapshot.outside.find_wire(hash, target, question.qtype)?;
     if !known.is_clear_of(&snapshot.catalog) {
         return None;
     }
-    let entry = known.entry();
-    match entry.standing(now) {
-        Standing::Fresh(ttl) if entry.outcome == Outcome::Addresses => {
-            entry.mark_used();
-            Some(Direct::Flattened(known, ttl.min(link.ttl)))
-        }
-        _ => None,
-    }
+    let ttl = known.fresh(now)?.min(link.ttl);
+    known.mark_used();
+    Some(Direct::Flattened { known, ttl, rotate: snapshot.rules.rotate })
 }
 
 /// The record that the walk would follow without showing it.

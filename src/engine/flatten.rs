@@ -43,7 +43,7 @@ impl<'s> Walk<'s, '_> {
         let standing = entry.standing(self.now);
         // Also what failed: it is asked for again when its pause is over, before anybody has to wait for that.
         if !matches!(standing, Standing::Expired | Standing::Gone) {
-            entry.mark_used();
+            known.mark_used();
         }
         match standing {
             Standing::Fresh(ttl) => self.chain.hidden_ttl = self.chain.hidden_ttl.min(ttl),
@@ -81,7 +81,7 @@ impl<'s> Walk<'s, '_> {
     /// The next name is in a zone here, and the outside leads to it.
     fn come_back(&mut self, exit: Exit<'s>, known: &'s Known) -> Step<'s> {
         let next = self.chain.hops.len() + 1;
-        let verdict = self.judge(exit, next);
+        let verdict = self.judge(exit, next, None);
         self.enforce(exit, next, verdict)?;
         self.push(Hop { zone: exit.zone, link: Link::Outside(known), verdict })
     }

@@ -14,6 +14,7 @@ use crate::model::flattened::FailureKind;
 use crate::model::grant::Grants;
 use crate::model::outside::Known;
 use crate::model::question::Question;
+use crate::model::seal::Seal;
 use crate::model::settings::{FlattenMode, OnViolation};
 use crate::model::snapshot::Snapshot;
 use crate::model::zone::{Node, NodeFlags, RrSet};
@@ -348,11 +349,13 @@ impl<'s> Walk<'s, '_> {
     /// Judges the edge from the current name to the next one, which is in `names`.
     fn judge_next(&self, zone: &'s Zone, kind: EdgeKind) -> Verdict {
         let owner = self.chain.hops.len();
-        self.judge(Exit { owner, zone, kind }, owner + 1)
+        // The RRset that the edge comes from was taken from this zone a moment ago.
+        let seal = self.chain.judged.and_then(|set| zone.data.seal(set));
+        self.judge(Exit { owner, zone, kind }, owner + 1, seal)
     }
 
     /// Judges the edge to name number `target`, which is in `names`.
-    pub(super) fn judge(&self, from: Exit<'s>, target: usize) -> Verdict {
+    pub(super) fn judge(&self, from: Exit<'s>, target: usize, seal: Option<Seal<'_>>) -> Verdict {
         let hidden = self.chain.alias.filter(|_| self.alias_inside);
         let next = self.names.at(target);
         let target_zone = self.snapshot.catalog.zone_for(next);
@@ -366,6 +369,7 @@ impl<'s> Walk<'s, '_> {
             kind: from.kind,
             alias: hidden.map(|a| self.name(a)),
             target_zone,
+            seal,
         };
         let grants = Grants {
             table: &self.snapshot.grants,

@@ -190,11 +190,8 @@ impl Entry {
         if let Outcome::Failed(_) = self.outcome {
             return failing.map_or(Standing::Gone, Standing::Failed);
         }
-        let left = self.expires.since(now);
-        // Much more than the whole TTL: the clock was set back, and nobody knows how old it is.
-        let is_dated = left <= 2 * u64::from(self.ttl);
-        if now < self.expires && is_dated {
-            return Standing::Fresh(left.min(u64::from(self.ttl)) as u32);
+        if let Some(ttl) = fresh(self.expires, self.ttl, now) {
+            return Standing::Fresh(ttl);
         }
         match (now < self.stale_until, failing) {
             // What was good once says nothing for an answer that does not hold now.
@@ -233,6 +230,15 @@ impl Entry {
             self.used.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// What is left of the TTL of an answer that expires then, if it is fresh.
+#[inline]
+pub fn fresh(expires: UnixTime, ttl: u32, now: UnixTime) -> Option<u32> {
+    let left = expires.since(now);
+    // Much more than the whole TTL: the clock was set back, and nobody knows how old it is.
+    let is_dated = left <= 2 * u64::from(ttl);
+    (now < expires && is_dated).then(|| left.min(u64::from(ttl)) as u32)
 }
 
 /// An entry that is new, or (`None`) forgotten.

@@ -6,6 +6,7 @@ use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::base::records::Records;
 use crate::base::time::UnixTime;
+use crate::model::seal::{Epochs, Seal};
 
 /// What a custom hostname says about edges from its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +36,7 @@ pub struct Grant {
 #[derive(Clone, Default)]
 pub struct GrantTable {
     grants: Records,
+    epochs: Epochs,
     /// Bit k: a wildcard grant sits at a name with k labels. Bits stay when a grant goes: they only save look-ups.
     wildcard_depths: u128,
 }
@@ -51,7 +53,8 @@ impl GrantTable {
     pub fn build(grants: Vec<(u64, Grant)>) -> GrantTable {
         let wildcards = grants.iter().filter(|(_, g)| g.wildcard);
         let wildcard_depths = wildcards.fold(0, |m, (_, g)| m | 1 << g.hostname.label_count());
-        GrantTable { grants: Records::build(grants, write), wildcard_depths }
+        let epochs = Epochs::default();
+        GrantTable { grants: Records::build(grants, write), epochs, wildcard_depths }
     }
 
     pub fn len(&self) -> usize {
@@ -84,6 +87,25 @@ impl GrantTable {
         found.map(|octets| split(octets).0)
     }
 
+    /// Whether `seal` says that [`GrantTable::find`] finds an active grant for exactly the owner of its record, which
+    /// has this hash, into `zone`.
+    #[inline]
+    pub fn is_sealed(&self, seal: Seal<'_>, hash: u64, zone: ZoneId) -> bool {
+        self.epochs.is_sealed(seal, hash, zone)
+    }
+
+    /// Whether it most likely does, for whoever does not know the zone.
+    #[inline]
+    pub fn is_recent(&self, seal: Seal<'_>, hash: u64) -> bool {
+        self.epochs.is_recent(seal, hash)
+    }
+
+    /// Notes that it was found.
+    #[inline]
+    pub fn seal(&self, seal: Seal<'_>, hash: u64, zone: ZoneId) {
+        self.epochs.seal(seal, hash, zone);
+    }
+
     /// Asks for what [`GrantTable::prefetch_slot`] reads.
     #[inline]
     pub fn prefetch_page(&self, hash: u64) {
@@ -110,11 +132,13 @@ impl GrantTable {
         let mut octets = Vec::new();
         write(grant, &mut octets);
         let Grant { hostname, wildcard, zone, .. } = grant;
+        self.epochs.change(hash);
         self.grants.put(hash, &octets, |old| is(old, hostname.as_wire(), *wildcard, *zone));
     }
 
     /// Takes out a grant. Returns whether there was one.
     pub fn remove(&mut self, hash: u64, hostname: &Name, wildcard: bool, zone: ZoneId) -> bool {
+        self.epochs.change(hash);
         self.grants.take(hash, |octets| is(octets, hostname.as_wire(), wildcard, zone))
     }
 }

@@ -8,6 +8,7 @@ pub mod hold;
 pub mod outside;
 pub mod prefix;
 pub mod question;
+pub mod seal;
 pub mod settings;
 pub mod snapshot;
 pub mod zone;

@@ -4,32 +4,100 @@
 //! zone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::base::hash::HashKey;
 use crate::base::mem;
 use crate::base::name_buf::NameBuf;
 use crate::base::pages::Pages;
 use crate::base::rtype::{self, CLASS_IN, RType};
+use crate::base::time::UnixTime;
 use crate::model::catalog::Catalog;
-use crate::model::flattened::{Addresses, Entry, Key, Update};
+use crate::model::flattened::{self, Addresses, Entry, Key, Outcome, Update};
 use crate::model::zone::RrSet;
 
-/// An entry, prepared for answers.
+/// Octets of a target and its addresses that lie within a [`Known`]; most have no more.
+const WITHIN: usize = 86;
+
+/// An entry, prepared for answers: what a fresh one is answered with lies side by side, in two or three lines of
+/// memory. The rest is for those who have the time.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Known {
-    key: Key,
-    entry: Arc<Entry>,
-    /// RRs with owner `C0 0C`.
-    wire: Box<[u8]>,
+    /// Target and addresses, where they do not fit `within`.
+    apart: Option<Box<[u8]>>,
     /// Mark of a set of apexes none of which encloses target or hops; 0: none is known.
     clear_of: AtomicU64,
+    /// Of the entry.
+    expires: UnixTime,
+    ttl: u32,
+    rtype: RType,
+    count: u16,
+    /// Fresh, it is answered with addresses.
+    has_addresses: bool,
+    /// The entry knows that it is used.
+    told: AtomicBool,
+    target_len: u8,
+    wire_len: u16,
+    /// The target, then RRs with owner `C0 0C`.
+    within: [u8; WITHIN],
+    key: Key,
+    entry: Arc<Entry>,
 }
 
 impl Known {
     fn new(key: Key, entry: Arc<Entry>) -> Known {
-        let wire = wire(&entry.addresses, entry.ttl);
-        Known { key, entry, wire, clear_of: AtomicU64::new(0) }
+        let mut octets = key.target.as_wire().to_vec();
+        let target_len = octets.len() as u8;
+        write(&entry.addresses, entry.ttl, &mut octets);
+        let mut within = [0; WITHIN];
+        let apart = match within.get_mut(..octets.len()) {
+            Some(within) => {
+                within.copy_from_slice(&octets);
+                None
+            }
+            None => Some(octets.clone().into()),
+        };
+        Known {
+            apart,
+            clear_of: AtomicU64::new(0),
+            expires: entry.expires,
+            ttl: entry.ttl,
+            rtype: key.rtype,
+            count: entry.addresses.len() as u16,
+            has_addresses: entry.outcome == Outcome::Addresses,
+            told: AtomicBool::new(false),
+            target_len,
+            wire_len: (octets.len() - usize::from(target_len)) as u16,
+            within,
+            key,
+            entry,
+        }
+    }
+
+    /// Target and addresses.
+    #[inline]
+    fn octets(&self) -> (&[u8], &[u8]) {
+        let target_len = usize::from(self.target_len);
+        let octets = self.apart.as_deref().unwrap_or(&self.within);
+        octets[..target_len + usize::from(self.wire_len)].split_at(target_len)
+    }
+
+    /// The TTL of its addresses, if there are some and they are fresh: `entry().standing(now)` says the same.
+    #[inline]
+    pub fn fresh(&self, now: UnixTime) -> Option<u32> {
+        let fresh = flattened::fresh(self.expires, self.ttl, now);
+        fresh.filter(|_| self.has_addresses)
+    }
+
+    /// Says that somebody was answered with it.
+    #[inline]
+    pub fn mark_used(&self) {
+        // The entry lies elsewhere: it is told once.
+        if !self.told.load(Ordering::Relaxed) {
+            self.told.store(true, Ordering::Relaxed);
+            self.entry.mark_used();
+        }
     }
 
     /// Whether it was found that neither the target nor any hop lies in a zone of `catalog`.
@@ -58,18 +126,18 @@ impl Known {
     }
 
     /// The addresses; their owner is the query name, as with an RRset of a zone.
+    #[inline]
     pub fn addresses(&self) -> RrSet<'_> {
-        let count = self.entry.addresses.len() as u16;
-        RrSet::without_names(self.key.rtype, count, self.entry.ttl, &self.wire)
+        RrSet::without_names(self.rtype, self.count, self.ttl, self.octets().1)
     }
 }
 
-fn wire(addresses: &Addresses, ttl: u32) -> Box<[u8]> {
+/// Appends RRs with these addresses.
+fn write(addresses: &Addresses, ttl: u32, wire: &mut Vec<u8>) {
     let rtype = match addresses {
         Addresses::V4(_) => rtype::A,
         Addresses::V6(_) => rtype::AAAA,
     };
-    let mut wire = Vec::new();
     for at in 0..addresses.len() {
         let rdata = addresses.rdata(at);
         wire.extend([0xC0, 0x0C]);
@@ -79,7 +147,6 @@ fn wire(addresses: &Addresses, ttl: u32) -> Box<[u8]> {
         wire.extend((rdata.len() as u16).to_be_bytes());
         wire.extend(rdata);
     }
-    wire.into()
 }
 
 /// See the file's head. Cloning shares everything; a change copies a page.
@@ -108,7 +175,7 @@ impl Outside {
     /// The same for the lower-cased wire form and its hash.
     #[inline]
     pub fn find_wire(&self, hash: u64, target: &[u8], rtype: RType) -> Option<&Known> {
-        let is = |k: &Arc<Known>| k.key.rtype == rtype && k.key.target.as_wire() == target;
+        let is = |k: &Arc<Known>| k.rtype == rtype && k.octets().0 == target;
         self.0.find(slot_hash(hash, rtype), is).map(|known| &**known)
     }
 
@@ -129,18 +196,9 @@ impl Outside {
     pub fn prefetch_known(&self, hash: u64, rtype: RType) -> bool {
         let known = self.0.find(slot_hash(hash, rtype), |_| true);
         if let Some(known) = known {
-            mem::prefetch(std::slice::from_ref(&**known), 0);
+            mem::prefetch_value(&**known);
         }
         known.is_some()
-    }
-
-    /// Asks for the rest of that. Reads what was asked for before.
-    #[inline]
-    pub fn prefetch_addresses(&self, hash: u64, rtype: RType) {
-        if let Some(known) = self.0.find(slot_hash(hash, rtype), |_| true) {
-            mem::prefetch(std::slice::from_ref(&*known.entry), 0);
-            mem::prefetch(&known.wire, 0);
-        }
     }
 
     /// Takes in what is new, and forgets what is to be forgotten.
@@ -168,9 +226,6 @@ fn slot_hash(name: u64, rtype: RType) -> u64 {
 mod tests {
     use super::*;
     use crate::base::name::Name;
-    use crate::base::time::UnixTime;
-    use crate::model::flattened::Outcome;
-    use std::sync::atomic::AtomicBool;
 
     fn entry(last: u8) -> Arc<Entry> {
         Arc::new(Entry {

@@ -6,7 +6,8 @@
 //! RRset    type, count, TTL, then its RRs as they go on the wire, each with the owner `C0 0C`
 //! index    (tag, offset) pairs, open addressing by the keyed hash of the whole name
 //! ```
-//! Behind an alias whose target lies outside the zone stands the hash of the target, in eight octets.
+//! Behind an alias whose target lies outside the zone stands the hash of the target, in eight octets; behind such a
+//! CNAME, in four, the number of its seal (`seal.rs`), which lies beside the block.
 //! A name in rdata that RFC 1035 lets us compress and that ends in the apex ends in a placeholder `C0 00`; the
 //! encoder adds the place of the apex in its message. All numbers are little-endian but those on the wire.
 
@@ -19,11 +20,12 @@ use crate::base::mem::{self, Block};
 use crate::base::name::{self, Name};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
+use crate::model::seal::Seal;
 
 /// Octets of an RR before its rdata when the owner is a pointer: owner, type, class, TTL, rdata length.
 pub const RR_HEAD: usize = 12;
 
-const HEADER: usize = 36;
+const HEADER: usize = 40;
 const AT_INDEX: usize = 4;
 const AT_MASK: usize = 8;
 const AT_NODES: usize = 12;
@@ -32,6 +34,7 @@ const AT_SERIAL: usize = 20;
 const AT_APEX_NODE: usize = 24;
 const AT_NEGATIVE_TTL: usize = 28;
 const AT_SOA: usize = 32;
+const AT_EDGES: usize = 36;
 const RRSET_HEAD: usize = 14;
 
 /// What a node is, beside its RRsets.
@@ -79,7 +82,8 @@ pub struct RrSet<'z> {
     pub ttl: u32,
     /// RRs with owner `C0 0C`.
     pub wire: &'z [u8],
-    /// Offsets (u16) in `wire` of placeholders for the apex.
+    /// Offsets (u16) in `wire` of placeholders for the apex; of a CNAME that leads out of its zone the number of its
+    /// seal (u32). A CNAME within the zone has one offset, so that the length tells them apart.
     fixups: &'z [u8],
 }
 
@@ -97,7 +101,8 @@ impl<'z> RrSet<'z> {
 
     /// Offsets in `wire` where `C0 00` stands for the apex.
     pub fn placeholders(&self) -> impl Iterator<Item = usize> + 'z {
-        self.fixups.chunks_exact(2).map(|c| usize::from(u16::from_le_bytes([c[0], c[1]])))
+        let fixups = if self.edge().is_some() { &[] } else { self.fixups };
+        fixups.chunks_exact(2).map(|c| usize::from(u16::from_le_bytes([c[0], c[1]])))
     }
 
     /// The RRs: (offset in `wire`, rdata as stored).
@@ -138,13 +143,20 @@ impl<'z> RrSet<'z> {
     pub fn first_target(&self) -> (&'z [u8], bool) {
         let rdata = self.records().next().map_or(&[][..], |(_, r)| r);
         match rdata {
-            [front @ .., 0xC0, 0x00] if !self.fixups.is_empty() => (front, true),
+            [front @ .., 0xC0, 0x00] if self.placeholders().next().is_some() => (front, true),
             _ => (rdata, false),
         }
     }
 }
 
 impl<'z> RrSet<'z> {
+    /// The number of its seal, if it has one.
+    #[inline]
+    fn edge(&self) -> Option<usize> {
+        let number: [u8; 4] = self.fixups.try_into().ok()?;
+        (self.rtype == rtype::CNAME).then_some(u32::from_le_bytes(number) as usize)
+    }
+
     /// The target of a CNAME or alias, if it lies outside the zone, and its hash.
     #[inline]
     pub fn target_outside(&self, key: &HashKey) -> Option<(&'z [u8], u64)> {
@@ -175,7 +187,23 @@ impl ZoneData {
 
     /// A zone from such octets.
     pub fn from_block(block: Block) -> ZoneData {
-        ZoneData(block)
+        let zone = ZoneData(block);
+        zone.0.put_beside(zone.u32_at(AT_EDGES) as usize);
+        zone
+    }
+
+    /// The seal of `set`, which is an RRset of this zone: of a CNAME that leads out of it and that no wildcard makes.
+    #[inline]
+    pub fn seal(&self, set: RrSet<'_>) -> Option<Seal<'_>> {
+        self.0.beside().get(set.edge()?).map(Seal::new)
+    }
+
+    /// Asks for that.
+    #[inline]
+    pub fn prefetch_seal(&self, set: RrSet<'_>) {
+        if let Some(number) = set.edge() {
+            mem::prefetch(self.0.beside(), number);
+        }
     }
 
     fn u32_at(&self, at: usize) -> u32 {

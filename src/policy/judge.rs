@@ -6,6 +6,7 @@ use crate::base::name_buf::NameBuf;
 use crate::base::time::UnixTime;
 use crate::model::catalog::Zone;
 use crate::model::grant::{GrantState, Grants};
+use crate::model::seal::Seal;
 use crate::model::settings::CrossAccount;
 use crate::policy::verdict::{Denial, Permitted, Reason, Rule, Verdict};
 
@@ -34,6 +35,8 @@ pub struct Edge<'e> {
     pub alias: Option<&'e NameBuf>,
     /// The zone that owns the target; `None`: outside this server.
     pub target_zone: Option<&'e Zone>,
+    /// Of the record that the edge comes from, if that is the owner's own.
+    pub seal: Option<Seal<'e>>,
 }
 
 /// Judges one edge (SPEC §5). A pure function: same edge, same grants, same time, same verdict.
@@ -51,7 +54,7 @@ pub fn judge(edge: &Edge<'_>, grants: &Grants<'_>, now: UnixTime) -> Verdict {
     }
     let own = match edge.kind {
         EdgeKind::Dname { owner_labels } => below(edge, owner_labels, target, grants, now),
-        _ => matching(edge.owner, edge.owner_zone, target, grants, now),
+        _ => own(edge, target, grants, now),
     };
     if let Match::Active(wildcard) = own {
         return Verdict::Allow(Permitted::by(Rule::Grant, wildcard));
@@ -72,6 +75,20 @@ pub fn judge(edge: &Edge<'_>, grants: &Grants<'_>, now: UnixTime) -> Verdict {
         _ => Reason::NotGranted,
     };
     Verdict::Deny(Denial { reason, from: (edge.owner_zone.id, from), to: (target.id, to) })
+}
+
+/// What the grants into `target` say of the owner. That one for exactly this name lets it in is remembered beside its
+/// record: the next time it need not be found among all others.
+fn own(edge: &Edge<'_>, target: &Zone, grants: &Grants<'_>, now: UnixTime) -> Match {
+    let hash = edge.owner.hash_value();
+    if edge.seal.is_some_and(|seal| grants.table.is_sealed(seal, hash, target.id)) {
+        return Match::Active(None);
+    }
+    let found = matching(edge.owner, edge.owner_zone, target, grants, now);
+    if let (Match::Active(None), Some(seal)) = (found, edge.seal) {
+        grants.table.seal(seal, hash, target.id);
+    }
+    found
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub fn answer(
         Direct::Data(set) => (set, Rcode::NoError, Outcome::Answered),
         Direct::NoData(soa) => (soa, Rcode::NoError, Outcome::NoData),
         Direct::NxDomain(soa) => (soa, Rcode::NxDomain, Outcome::NxDomain),
-        Direct::Flattened(known, _) => (known.addresses(), Rcode::NoError, Outcome::Flattened),
+        Direct::Flattened { known, .. } => (known.addresses(), Rcode::NoError, Outcome::Flattened),
     };
     let apex_len = zone.apex().len();
     // The root is shorter than a pointer to it.
@@ -53,11 +53,16 @@ pub fn answer(
     let negative = matches!(found, Direct::NoData(_) | Direct::NxDomain(_));
     if negative {
         own_by(body, &set, apex, set.ttl.min(zone.data.negative_ttl()));
-    } else if let Direct::Flattened(_, ttl) = found {
+    } else if let Direct::Flattened { ttl, rotate, .. } = found {
         // Addresses of one family have one length.
-        let each = body.len() / usize::from(set.count.max(1));
+        let each = set.wire.len() / usize::from(set.count.max(1));
         let ttl = ttl.to_be_bytes();
         body.chunks_exact_mut(each.max(1)).for_each(|rr| rr[6..10].copy_from_slice(&ttl));
+        if rotate && set.count > 1 {
+            // As in `encode`: what the client drew at random turns them.
+            let id = u16::from_be_bytes([packet[0], packet[1]]);
+            body.rotate_left(each * usize::from(id % set.count));
+        }
     }
     let count = u16::from(!negative) * set.count;
     let authority = u16::from(negative) * set.count;

@@ -139,3 +139,27 @@ fn an_area_stays_while_it_is_used() {
     drop(first);
     assert!(is_mapped(open), "an area that is being filled stays");
 }
+
+#[test]
+fn words_beside_a_block_live_as_long_as_it_does() {
+    let mut arena = Arena::default();
+    let place = Place::next(0, 5).unwrap();
+    let filled = Filled::new(place.end(), vec![place], |_| Ok::<(), ()>(())).unwrap().unwrap();
+    for block in [Block::new(&[1; 9]), arena.place(&[1; 9]), filled.take(0).unwrap()] {
+        assert!(block.beside().is_empty());
+        block.put_beside(0);
+        assert!(block.beside().is_empty());
+        block.put_beside(1000);
+        assert!(block.beside().iter().all(|word| word.load(Ordering::Relaxed) == 0));
+        let other = block.clone();
+        std::thread::scope(|scope| {
+            scope.spawn(|| other.beside()[999].store(7, Ordering::Relaxed));
+            // Both may want to put some there; the first wins.
+            scope.spawn(|| block.put_beside(3));
+        });
+        let before = block.to_vec();
+        drop(block);
+        assert_eq!((other.beside().len(), other.beside()[999].load(Ordering::Relaxed)), (1000, 7));
+        assert_eq!(before, *other);
+    }
+}

@@ -1,8 +1,8 @@
 //! Makes the block of a zone out of its records.
 
 use super::{
-    AT_APEX_NODE, AT_INDEX, AT_MASK, AT_NEGATIVE_TTL, AT_NODES, AT_RECORDS, AT_SERIAL, AT_SOA,
-    HEADER, NodeFlags, RR_HEAD, RRSET_HEAD, ZoneData,
+    AT_APEX_NODE, AT_EDGES, AT_INDEX, AT_MASK, AT_NEGATIVE_TTL, AT_NODES, AT_RECORDS, AT_SERIAL,
+    AT_SOA, HEADER, NodeFlags, RR_HEAD, RRSET_HEAD, ZoneData,
 };
 use crate::base::hash::HashKey;
 use crate::base::mem::{Arena, Block};
@@ -42,6 +42,8 @@ pub struct ZoneBuilder<'k> {
     /// (hash, offset) of each node.
     nodes: Vec<(u64, u32)>,
     records: u32,
+    /// CNAMEs that lead out of the zone and have a seal.
+    edges: u32,
     open_rrset: Option<usize>,
     fixups: Vec<u16>,
     error: Option<BuildError>,
@@ -59,6 +61,7 @@ impl<'k> ZoneBuilder<'k> {
             block,
             nodes: Vec::new(),
             records: 0,
+            edges: 0,
             open_rrset: None,
             fixups: Vec::new(),
             error: None,
@@ -175,6 +178,7 @@ impl<'k> ZoneBuilder<'k> {
             self.error = Some(BuildError::BadOrder);
         }
         self.block[set + 8..set + 12].copy_from_slice(&(wire as u32).to_le_bytes());
+        self.number_edge(set);
         let fixups = self.fixups.len() as u16;
         self.block[set + 12..set + 14].copy_from_slice(&fixups.to_le_bytes());
         for f in self.fixups.drain(..) {
@@ -191,16 +195,27 @@ impl<'k> ZoneBuilder<'k> {
         }
     }
 
+    /// Gives a CNAME a seal, unless its target lies in the zone or a wildcard gives it to many names.
+    fn number_edge(&mut self, set: usize) {
+        let head = |at: usize| u16::from_le_bytes([self.block[set + at], self.block[set + at + 1]]);
+        let (_, node) = *self.nodes.last().expect("an RRset has a node");
+        let is_wildcard = self.block[node as usize + 4..].starts_with(b"\x01*");
+        if head(0) == rtype::CNAME && head(2) == 1 && self.fixups.is_empty() && !is_wildcard {
+            self.fixups.extend([self.edges as u16, (self.edges >> 16) as u16]);
+            self.edges += 1;
+        }
+    }
+
     /// The zone of all records pushed, in an allocation of its own.
     pub fn finish(mut self) -> Result<ZoneData, BuildError> {
         self.complete()?;
-        Ok(ZoneData(Block::new(&self.block)))
+        Ok(ZoneData::from_block(Block::new(&self.block)))
     }
 
     /// The zone of all records pushed, packed into `arena` beside others.
     pub fn finish_in(mut self, arena: &mut Arena) -> Result<ZoneData, BuildError> {
         self.complete()?;
-        Ok(ZoneData(arena.place(&self.block)))
+        Ok(ZoneData::from_block(arena.place(&self.block)))
     }
 
     fn complete(&mut self) -> Result<(), BuildError> {
@@ -245,6 +260,7 @@ impl<'k> ZoneBuilder<'k> {
             (AT_NODES, self.nodes.len() as u32),
             (AT_RECORDS, self.records),
             (AT_SERIAL, serial),
+            (AT_EDGES, self.edges),
             (AT_APEX_NODE, apex_at),
             (AT_NEGATIVE_TTL, soa_ttl.min(minimum)),
         ] {
