@@ -117,7 +117,8 @@ pub fn visit(
     mut each: impl FnMut(Record),
 ) -> rusqlite::Result<()> {
     let sql = match name {
-        Some(_) => "SELECT * FROM records WHERE zone = ?1 AND name = ?2",
+        // Left to itself, SQLite reads the whole zone.
+        Some(_) => "SELECT * FROM records INDEXED BY records_name WHERE zone = ?1 AND name = ?2",
         None => "SELECT * FROM records WHERE zone = ?1 AND ?2 IS NULL",
     };
     let mut select = connection.prepare_cached(sql)?;
