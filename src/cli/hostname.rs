@@ -81,9 +81,13 @@ pub(super) fn running_or_not(
         Err(error) if !error.starts_with(socket::NOBODY) => return Err(error.into()),
         Err(error) => error,
     };
-    let Ok((settings, _)) = file::read_with(&over.config, &over.overrides()) else {
-        return Err(error.into());
-    };
+    let (settings, _) = file::read_with(&over.config, &over.overrides()).map_err(|findings| {
+        let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        format!(
+            "{error}; without one the config is read, and it has errors:\n\n{}",
+            findings.join("\n")
+        )
+    })?;
     let mut world = World::start(settings, Now::read())?;
     world.publish(Now::read());
     let result = offline(&mut world)?;

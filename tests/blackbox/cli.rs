@@ -302,12 +302,23 @@ fn options_override_the_config() {
 }
 
 #[test]
-fn control_commands_without_a_server_say_so() {
+fn control_commands_without_a_server_say_so_or_work_on_what_it_left() {
     let world = good_world();
-    for command in [&["reload"][..], &["zone", "list"], &["zone", "accept", "a.test"]] {
+    let reload = run(&world, &["reload"]);
+    assert_eq!(code(&reload), 1);
+    assert!(err(&reload).contains("no server runs"), "{reload:?}");
+    let list = run(&world, &["zone", "list"]);
+    assert_eq!(code(&list), 0, "{list:?}");
+    assert!(out(&list).contains("a.test") && out(&list).contains("acct"), "{list:?}");
+    let accept = run(&world, &["zone", "accept", "a.test"]);
+    assert_eq!(code(&accept), 1, "{accept:?}");
+    assert!(err(&accept).contains("a.test"), "{accept:?}");
+    world.config("", "[flaten]\n");
+    for command in [&["zone", "list"][..], &["zone", "accept", "a.test"]] {
         let output = run(&world, command);
         assert_eq!(code(&output), 1, "{command:?}");
-        assert!(!err(&output).is_empty(), "{command:?} fails in silence");
+        let said = err(&output);
+        assert!(said.contains("no server runs") && said.contains("flaten"), "{said}");
     }
 }
 
