@@ -215,10 +215,19 @@ impl<'k> ZoneBuilder<'k> {
     /// The zone of all records pushed, packed into `arena` beside others.
     pub fn finish_in(mut self, arena: &mut Arena) -> Result<ZoneData, BuildError> {
         self.complete()?;
-        Ok(ZoneData::from_block(arena.place(&self.block)))
+        Ok(self.place(arena))
     }
 
-    fn complete(&mut self) -> Result<(), BuildError> {
+    /// The zone that was completed.
+    pub fn place(self, arena: &mut Arena) -> ZoneData {
+        ZoneData::from_block(arena.place(&self.block))
+    }
+
+    /// Makes the block whole. Nothing may be pushed from then on.
+    ///
+    /// # Errors
+    /// The records make no zone.
+    pub fn complete(&mut self) -> Result<(), BuildError> {
         self.close_rrset();
         if let Some(error) = self.error {
             return Err(error);
@@ -272,6 +281,7 @@ impl<'k> ZoneBuilder<'k> {
     /// Adds the empty non-terminals and marks parents.
     fn add_ancestors(&mut self, index: &mut Index) {
         let apex_len = self.apex.as_wire().len();
+        let apex = index.find(&self.block, self.key.name(self.apex.as_wire()), &[]);
         let mut name = NameBuf::default();
         let mut whole = Vec::with_capacity(crate::base::limits::NAME_MAX);
         // Nodes added on the way have their own ancestors added in the same walk.
@@ -279,6 +289,15 @@ impl<'k> ZoneBuilder<'k> {
             let at = self.nodes[i].1 as usize;
             let len = usize::from(self.block[at + 1]);
             if len == 0 {
+                continue;
+            }
+            // Most names lie right below the apex.
+            if let Some(apex) = apex
+                && self.is_one_label(at)
+            {
+                let wildcard = self.block[at + 4..at + 4 + len] == *b"\x01*";
+                let more = if wildcard { NodeFlags::HAS_WILDCARD } else { NodeFlags::HAS_CHILD };
+                self.block[apex as usize] |= NodeFlags::HAS_CHILD.with(more).0;
                 continue;
             }
             whole.clear();
@@ -314,15 +333,30 @@ impl<'k> ZoneBuilder<'k> {
         }
     }
 
+    /// Whether the name of a node has one label more than the apex.
+    fn is_one_label(&self, at: usize) -> bool {
+        let len = usize::from(self.block[at + 1]);
+        len > 0 && usize::from(self.block[at + 4]) + 1 == len
+    }
+
     /// Marks what lies below a delegation or a DNAME.
     fn mark_occluded(&mut self, index: &Index) {
         let apex_len = self.apex.as_wire().len();
         let stops = NodeFlags::CUT.with(NodeFlags::DNAME);
+        let hides = |at: u32| NodeFlags(self.block[at as usize]).has(stops);
+        if !self.nodes.iter().any(|&(_, at)| hides(at)) {
+            return;
+        }
+        let apex = index.find(&self.block, self.key.name(self.apex.as_wire()), &[]);
+        let is_open = !apex.is_some_and(hides);
         let mut name = NameBuf::default();
         let mut whole = Vec::new();
         for i in 0..self.nodes.len() {
             let at = self.nodes[i].1 as usize;
             let len = usize::from(self.block[at + 1]);
+            if is_open && self.is_one_label(at) {
+                continue;
+            }
             whole.clear();
             whole.extend_from_slice(&self.block[at + 4..at + 4 + len]);
             whole.extend_from_slice(self.apex.as_wire());
