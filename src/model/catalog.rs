@@ -83,6 +83,11 @@ impl Share {
         self.zones.push((whole.expect("the root is a suffix of every name"), zone));
     }
 
+    /// Makes room for as many zones.
+    pub fn reserve(&mut self, zones: usize) {
+        self.zones.reserve(zones);
+    }
+
     /// Zones there are.
     pub fn len(&self) -> usize {
         self.zones.len()

@@ -16,14 +16,36 @@ pub struct Tree {
     nodes: Vec<Node>,
     /// Nodes that are not used.
     free: Vec<u32>,
+    names: Names,
 }
 
+/// The names of nodes, one behind the other, some of them of nodes that are gone.
+#[derive(Debug, Default)]
+struct Names {
+    octets: Vec<u8>,
+    /// Octets of nodes that are gone.
+    gone: usize,
+}
+
+/// Octets of names that are gone are not worth the work before there are so many.
+const GONE: usize = 1 << 16;
+
+impl Names {
+    fn get(&self, node: &Node) -> &[u8] {
+        &self.octets[node.at as usize..][..usize::from(node.len)]
+    }
+}
+
+/// Octets of a name, about.
+const EXPECTED: usize = 24;
 /// No node.
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Node {
-    name: Box<[u8]>,
+    /// Of its name.
+    at: u32,
+    len: u8,
     hash: u64,
     holder: Option<AccountId>,
     parent: u32,
@@ -42,13 +64,13 @@ struct Index {
 }
 
 impl Index {
-    fn find(&self, nodes: &[Node], hash: u64, name: &[u8]) -> Option<u32> {
+    fn find(&self, nodes: &[Node], names: &Names, hash: u64, name: &[u8]) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut slot = hash as usize & mask;
         loop {
             let at = self.slots[slot];
             let node = nodes.get(at as usize)?;
-            if node.hash == hash && *node.name == *name {
+            if node.hash == hash && names.get(node) == name {
                 return Some(at);
             }
             slot = (slot + 1) & mask;
@@ -116,6 +138,7 @@ impl Tree {
     /// Makes room for as many names.
     pub fn reserve(&mut self, names: usize) {
         self.nodes.reserve(names);
+        self.names.octets.reserve(names * EXPECTED);
         let count = self.index.count + names;
         if self.index.slots.len() < 2 * count {
             self.index.resize(&self.nodes, count);
@@ -127,7 +150,7 @@ impl Tree {
     }
 
     fn find(&self, name: &[u8]) -> Option<u32> {
-        self.index.find(&self.nodes, self.key().name(name), name)
+        self.index.find(&self.nodes, &self.names, self.key().name(name), name)
     }
 
     /// Who holds exactly `name`.
@@ -152,7 +175,7 @@ impl Tree {
         while at != NONE {
             let node = &self.nodes[at as usize];
             if let Some(holder) = node.holder {
-                return Some(Holding { name: &node.name, holder });
+                return Some(Holding { name: self.names.get(node), holder });
             }
             at = node.parent;
         }
@@ -173,7 +196,7 @@ impl Tree {
                 let node = &self.nodes[at as usize];
                 open.push(node.next);
                 match node.holder {
-                    Some(holder) => return Some(Holding { name: &node.name, holder }),
+                    Some(holder) => return Some(Holding { name: self.names.get(node), holder }),
                     None => open.push(node.first_child),
                 }
             }
@@ -219,7 +242,9 @@ impl Tree {
                 _ => NONE,
             };
             let Some(first) = self.nodes.get(top[at] as usize) else { continue };
-            if node.holder.is_some() && (node.holder != first.holder || is_doubtful(&node.name)) {
+            if node.holder.is_some()
+                && (node.holder != first.holder || is_doubtful(self.names.get(node)))
+            {
                 mixed[top[at] as usize] = true;
                 any = true;
             }
@@ -238,7 +263,7 @@ impl Tree {
 
     /// The node of `name`, made with all above it if it is missing.
     fn node(&mut self, name: &[u8], hash: u64) -> u32 {
-        if let Some(at) = self.index.find(&self.nodes, hash, name) {
+        if let Some(at) = self.index.find(&self.nodes, &self.names, hash, name) {
             return at;
         }
         let parent = match name::parent(name) {
@@ -250,8 +275,10 @@ impl Tree {
             None => NONE,
         };
         let (holder, first_child, previous) = (None, NONE, NONE);
-        let name = name.into();
-        let node = Node { name, hash, holder, parent, first_child, next, previous };
+        let from = u32::try_from(self.names.octets.len()).expect("names fit in memory");
+        let len = u8::try_from(name.len()).expect("names have 255 octets at the most");
+        self.names.octets.extend_from_slice(name);
+        let node = Node { at: from, len, hash, holder, parent, first_child, next, previous };
         let at = match self.free.pop() {
             Some(at) => {
                 self.nodes[at as usize] = node;
@@ -274,11 +301,12 @@ impl Tree {
 
     /// Drops the node and those above it that hold nothing and lead to nothing.
     fn prune(&mut self, mut at: u32) {
-        while let Some(node) = self.nodes.get(at as usize) {
-            if node.holder.is_some() || node.first_child != NONE {
-                return;
-            }
+        while let Some(node) = self.nodes.get(at as usize)
+            && node.holder.is_none()
+            && node.first_child == NONE
+        {
             let (parent, next, previous) = (node.parent, node.next, node.previous);
+            self.names.gone += usize::from(node.len);
             self.index.take(&self.nodes, at);
             match self.nodes.get_mut(previous as usize) {
                 Some(previous) => previous.next = next,
@@ -292,8 +320,23 @@ impl Tree {
                 next.previous = previous;
             }
             self.free.push(at);
+            self.nodes[at as usize].len = 0;
             at = parent;
         }
+        if self.names.gone > GONE.max(self.names.octets.len() / 2) {
+            self.pack();
+        }
+    }
+
+    /// Drops the names of nodes that are gone.
+    fn pack(&mut self) {
+        let mut octets = Vec::with_capacity(self.names.octets.len() - self.names.gone);
+        for node in &mut self.nodes {
+            let at = octets.len() as u32;
+            octets.extend_from_slice(self.names.get(node));
+            node.at = at;
+        }
+        self.names = Names { octets, gone: 0 };
     }
 }
 
@@ -370,6 +413,14 @@ mod tests {
             assert_eq!(tree.free.len(), tree.nodes.len());
         }
         assert_eq!(tree.nodes.len(), 4);
+        tree.insert(n("stays.b.c").as_wire(), AccountId(1));
+        for round in 0..20_000 {
+            let name = n(&format!("name{round}.b.c"));
+            tree.insert(name.as_wire(), AccountId(2));
+            tree.remove(name.as_wire());
+        }
+        assert!(tree.names.octets.len() <= GONE + 300);
+        assert_eq!(tree.holder(n("stays.b.c").as_wire()), Some(AccountId(1)));
     }
 
     proptest! {

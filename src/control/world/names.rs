@@ -100,6 +100,7 @@ impl World {
         self.next.remove(&key.1);
         self.grants_stale |= self.mentions.zones.contains(&key.1);
         self.ownership.remove_zone(key.1.as_wire());
+        self.state_mut(key).into_iter().for_each(|state| state.recorded = None);
         self.keeper.send(Change::Forget(held.id));
         match self.register.release(key.1.as_wire()) {
             Released::Alone => {}
@@ -126,7 +127,7 @@ impl World {
                 "what allowed the zone is gone");
             self.settle(&key);
             if let Some(state) = self.state_mut(&key) {
-                state.served = None;
+                (state.served, state.recorded) = (None, None);
             }
             if let Some(held) = self.ownership.zone(key.1.as_wire()) {
                 self.keeper.send(Change::Forget(held.id));

@@ -79,14 +79,17 @@ impl Progress {
     }
 }
 
+/// A zone that is recorded as held.
+type Record = (ZoneId, Key);
+
 /// Nothing known yet of zones, which are in the order of accounts: made on all cores.
-fn states(mut held: Vec<Key>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
+fn states(mut held: Vec<Record>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let share = held.len().div_ceil(threads).max(CHUNK);
     let mut shares = Vec::new();
     while held.len() > share {
-        let account = held[held.len() - share].0;
-        shares.push(held.split_off(held.partition_point(|key| key.0 < account)));
+        let account = held[held.len() - share].1.0;
+        shares.push(held.split_off(held.partition_point(|(_, key)| key.0 < account)));
     }
     shares.push(held);
     std::thread::scope(|scope| {
@@ -97,13 +100,15 @@ fn states(mut held: Vec<Key>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>
     })
 }
 
-fn states_of(held: Vec<Key>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
+fn states_of(held: Vec<Record>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
     let counts: Vec<(AccountId, usize)> =
-        held.chunk_by(|a, b| a.0 == b.0).map(|of| (of[0].0, of.len())).collect();
+        held.chunk_by(|a, b| a.1.0 == b.1.0).map(|of| (of[0].1.0, of.len())).collect();
     let mut held = held.into_iter();
     let of_account = |(id, count): (AccountId, usize)| {
         let mut zones = HashMap::with_capacity_and_hasher(count, Keyed::default());
-        zones.extend(held.by_ref().take(count).map(|(_, apex)| (apex, ZoneState::default())));
+        zones.extend(held.by_ref().take(count).map(|(id, (_, apex))| {
+            (apex, ZoneState { recorded: Some(id), ..ZoneState::default() })
+        }));
         (id, zones)
     };
     counts.into_iter().map(of_account).collect()
@@ -212,8 +217,8 @@ impl World {
         for name in names {
             self.add_account(&name);
         }
-        let mut held = self.held_keys();
-        held.retain(|key| !self.is_stored(key));
+        let mut held = self.held_zones();
+        held.retain(|(_, key)| !self.stored.is_at(key.0, &key.1));
         for (id, zones) in states(held) {
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.zones = zones;
@@ -297,10 +302,10 @@ impl World {
     }
 
     /// All zones that are held, as they came: neighbours in this order are neighbours in memory and in the image.
-    fn held_keys(&self) -> Vec<Key> {
+    fn held_zones(&self) -> Vec<Record> {
         let mut held: Vec<_> = self.ownership.zones().collect();
         held.sort_unstable_by_key(|(_, held)| (held.account, held.id));
-        held.into_iter().map(|(apex, held)| (held.account, apex.clone())).collect()
+        held.into_iter().map(|(apex, held)| (held.id, (held.account, apex.clone()))).collect()
     }
 
     /// Zones that are held and not served yet, as they came.

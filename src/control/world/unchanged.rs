@@ -7,10 +7,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::stored::Stored;
 use super::{Account, Now, World, ZoneState};
 use crate::base::hash::Keyed;
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::config::settings::Settings;
 use crate::control::files::{AccountFolder, ZonesFolder};
@@ -18,7 +17,6 @@ use crate::control::loader::Keys;
 use crate::control::scan::{FoundZone, Scan};
 use crate::model::catalog::{Share, Zone};
 use crate::store::image::{Entry, Finder, Image};
-use crate::store::ownership::Ownership;
 use crate::store::zones::{ContentHash, Reader};
 use crate::zonefile::filename;
 
@@ -37,11 +35,10 @@ pub(super) struct Sources<'a> {
 /// What the threads look at.
 struct Looker<'a> {
     sources: Sources<'a>,
-    ownership: &'a Ownership,
     settings: &'a Settings,
-    stored: &'a Stored,
     keys: Keys,
     now: Now,
+    threads: usize,
 }
 
 /// An account with its files that were found.
@@ -52,6 +49,15 @@ struct Job<'a> {
     name: &'a str,
     files: &'a [FoundZone],
     zones: Mutex<&'a mut HashMap<Name, ZoneState, Keyed>>,
+}
+
+impl Job<'_> {
+    /// Under which ids the zones of files are held, if they were recorded.
+    fn recorded(&self, files: &[FoundZone]) -> Vec<Option<ZoneId>> {
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |found: &FoundZone| zones.get(found.file.apex.as_wire())?.recorded;
+        files.iter().map(of).collect()
+    }
 }
 
 /// Some files of a job.
@@ -78,8 +84,9 @@ impl World {
         sources: Sources<'_>,
         now: Now,
     ) -> usize {
-        let World { accounts, ownership, settings, stored, keys, .. } = self;
-        let looker = Looker { sources, ownership, settings, stored, keys: *keys, now };
+        let World { accounts, ownership, settings, keys, .. } = self;
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let looker = Looker { sources, settings, keys: *keys, now, threads };
         let mut states: HashMap<AccountId, &mut Account> =
             accounts.iter_mut().map(|(id, account)| (*id, account)).collect();
         let jobs: Vec<Job<'_>> = scan
@@ -87,7 +94,7 @@ impl World {
             .iter()
             .enumerate()
             .filter_map(|(number, found)| {
-                let id = looker.ownership.account(&found.name)?;
+                let id = ownership.account(&found.name)?;
                 let Account { name, zones, .. } = states.remove(&id)?;
                 let (files, zones) = (found.zones.as_ref().ok()?, Mutex::new(zones));
                 Some(Job { number, id, name, files, zones })
@@ -123,14 +130,13 @@ impl Looker<'_> {
                 (0..of.files.len()).step_by(CHUNK).map(move |from| Piece { job, from })
             })
             .collect();
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
         let next = AtomicUsize::new(0);
         let mut taken = Taken {
             files: jobs.iter().map(|job| vec![false; job.files.len()]).collect(),
             shares: Vec::new(),
         };
         std::thread::scope(|scope| {
-            let looking: Vec<_> = (0..threads.min(pieces.len()))
+            let looking: Vec<_> = (0..self.threads.min(pieces.len()))
                 .map(|_| scope.spawn(|| self.look_at_some(jobs, &pieces, &next)))
                 .collect();
             for thread in looking {
@@ -149,8 +155,11 @@ impl Looker<'_> {
         pieces: &[Piece],
         next: &AtomicUsize,
     ) -> (Share, Vec<(usize, usize)>) {
+        // About as many for each thread, and a little more: tables that grow are copied.
+        let expected = self.sources.image.len() / self.threads * 9 / 8;
         let mut share = Share::new(self.keys.names);
-        let mut files = Vec::new();
+        share.reserve(expected);
+        let mut files = Vec::with_capacity(expected);
         let mut folder = None;
         let mut finder = self.sources.image.finder();
         while let Some(&Piece { job: number, from }) =
@@ -161,12 +170,15 @@ impl Looker<'_> {
                 folder = Some((number, self.sources.zones.account(job.name)));
             }
             let Some((_, Ok(folder))) = &folder else { continue };
+            let some = &job.files[from..job.files.len().min(from + CHUNK)];
+            let ids = job.recorded(some);
             let mut same = Vec::with_capacity(CHUNK);
-            for (n, file) in job.files.iter().enumerate().skip(from).take(CHUNK) {
-                if let Some((found, zone)) = self.look_at(job, folder, file, &mut finder) {
+            for (n, (file, id)) in some.iter().zip(ids).enumerate() {
+                let Some(id) = id else { continue };
+                if let Some((found, zone)) = self.look_at(job, folder, file, id, &mut finder) {
                     same.push(found);
                     share.add(zone);
-                    files.push((number, n));
+                    files.push((number, from + n));
                 }
             }
             let mut zones = job.zones.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,16 +193,15 @@ impl Looker<'_> {
         job: &Job<'_>,
         folder: &AccountFolder<'_>,
         file: &'f FoundZone,
+        id: ZoneId,
         finder: &mut Finder<'_>,
     ) -> Option<(Same<'f>, Zone)> {
         let FoundZone { file: named, twin: None } = file else { return None };
         let apex = &named.apex;
-        let held = self.ownership.zone(apex.as_wire()).filter(|held| held.account == job.id)?;
-        let found = finder.find(held.id)?;
+        let found = finder.find(id)?;
         let Entry { path, stamp, hash, warnings, .. } = found.entry;
-        let is_ours = self.sources.kept.hash(held.id) == Some(hash)
-            && path == self.keys.path(folder.name(), &named.file_name)
-            && !self.stored.is_at(job.id, apex);
+        let is_ours = self.sources.kept.hash(id) == Some(hash)
+            && path == self.keys.path(folder.name(), &named.file_name);
         if !is_ours {
             return None;
         }
@@ -200,7 +211,7 @@ impl Looker<'_> {
             return None;
         }
         let zone = Zone {
-            id: held.id,
+            id,
             account: job.id,
             on_violation: self.settings.on_violation(job.name, apex),
             cross_account: self.settings.cross_account(apex),
