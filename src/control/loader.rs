@@ -2,6 +2,7 @@
 
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use siphasher::sip::SipHasher13;
 
@@ -10,11 +11,12 @@ use crate::base::hash::HashKey;
 use crate::base::limits::ZONE_TEXT_MAX;
 use crate::base::mem::Arena;
 use crate::base::name::Name;
-use crate::model::zone::ZoneData;
+use crate::model::zone::{BuildError, ZoneData};
 use crate::store::zones::{ContentHash, Kept};
+use crate::zonefile::build::{self, Prepared};
 use crate::zonefile::finding::{Severity, Source};
 use crate::zonefile::record::Parsed;
-use crate::zonefile::{self, Colour, Include, Renderer, build};
+use crate::zonefile::{self, Colour, Include, LARGE, Renderer};
 
 /// The keys under which names and contents are hashed here.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +127,27 @@ impl Include for Includes<'_> {
         self.left -= text.octets.len();
         Ok(Source { path: self.folder.shown(&path), text: text.octets })
     }
+
+    fn cores(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, |n| n.get())
+    }
+
+    fn spread(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {
+        let next = AtomicUsize::new(0);
+        let some = || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return;
+                }
+                job(number);
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..self.cores().min(count)).for_each(|_| drop(scope.spawn(some)));
+            some();
+        });
+    }
 }
 
 /// `path` as named by a text at `from`: relative to the folder that text lies in.
@@ -179,14 +202,41 @@ pub fn load(
     if let Some(real) = text.real {
         includes.parts.push(Part { path: None, real: Some(real) });
     }
-    let parsed = zonefile::read(apex, source, &mut includes, &keys.names);
-    let hash = ContentHash::of(&parsed.sources, &keys.contents);
+    let (hash, parsed, block) = read(apex, source, &mut includes, keys);
     let remarks = remarks(&parsed);
-    let outcome = match make(apex, &parsed, keys, arena) {
+    let made = match block {
+        Some(block) if !parsed.has_errors() => {
+            block.map(|block| block.place(arena)).map_err(|error| error.to_string())
+        }
+        _ => make(apex, &parsed, keys, arena),
+    };
+    let outcome = match made {
         Ok(data) => Outcome::Good(Good { data, hash, sources: parsed.sources, remarks }),
         Err(problem) => Outcome::Bad(Bad { hash: Some(hash), problem, remarks }),
     };
     Loaded { outcome, stamp, parts: includes.parts }
+}
+
+/// What a text and what it includes come to. A large one is hashed meanwhile.
+fn read<'k>(
+    apex: &Name,
+    source: Source,
+    includes: &mut Includes<'_>,
+    keys: &'k Keys,
+) -> (ContentHash, Parsed, Option<Result<Prepared<'k>, BuildError>>) {
+    let of = |sources: &[Source]| ContentHash::of(sources, &keys.contents);
+    if source.text.len() < LARGE {
+        let parsed = zonefile::read(apex, source, includes, &keys.names);
+        return (of(&parsed.sources), parsed, None);
+    }
+    let alone = [source.clone()];
+    std::thread::scope(|scope| {
+        let hash = scope.spawn(|| of(&alone));
+        let (parsed, block) = zonefile::read_built(apex, source, includes, &keys.names);
+        let hash = hash.join().expect("hashing does not panic");
+        let hash = if parsed.sources.len() == 1 { hash } else { of(&parsed.sources) };
+        (hash, parsed, block)
+    })
 }
 
 /// The zone `apex` in a file with all that is to be said of it, for those who do not serve it.

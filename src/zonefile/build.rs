@@ -27,6 +27,30 @@ pub fn build_in(
     filled(apex, parsed, key).finish_in(arena)
 }
 
+/// A zone that has yet to be put in its place.
+pub struct Prepared<'k>(ZoneBuilder<'k>);
+
+impl Prepared<'_> {
+    /// Packed into `arena` beside other zones.
+    pub fn place(self, arena: &mut Arena) -> ZoneData {
+        self.0.place(arena)
+    }
+}
+
+/// Does all of [`build_in`] but the last step.
+///
+/// # Errors
+/// As those of [`build`].
+pub fn prepare<'k>(
+    apex: &Name,
+    parsed: &Parsed,
+    key: &'k HashKey,
+) -> Result<Prepared<'k>, BuildError> {
+    let mut builder = filled(apex, parsed, key);
+    builder.complete()?;
+    Ok(Prepared(builder))
+}
+
 fn filled<'k>(apex: &Name, parsed: &Parsed, key: &'k HashKey) -> ZoneBuilder<'k> {
     let mut builder = ZoneBuilder::new(apex, key);
     builder.reserve(parsed.records.len(), parsed.arena.len());

@@ -115,6 +115,16 @@ impl Findings {
         }
     }
 
+    /// Takes in what others found behind all that was found so far.
+    pub fn absorb(&mut self, more: Findings) {
+        self.errors += more.errors;
+        self.warnings += more.warnings;
+        self.kept.extend(more.kept);
+        if self.kept.len() >= 4 * FINDINGS_MAX {
+            self.settle();
+        }
+    }
+
     /// What was kept, by place, and how many were not.
     pub fn finish(mut self) -> (Vec<Finding>, usize) {
         self.settle();

@@ -9,6 +9,7 @@ use super::finding::{Finding, Findings, Place, Source};
 use super::head::{Head, NO_TYPE, advice_on_type, head};
 use super::include::Include;
 use super::lexer::{Lexer, Pairs, Start};
+use super::parts::HEAD;
 use super::record::{Parsed, Record};
 use crate::base::hash::HashKey;
 use crate::base::limits;
@@ -18,7 +19,7 @@ use crate::base::time::MAX_TTL;
 use crate::rdata::{self, FieldError, Token, Tokens};
 
 pub(super) struct Parser<'c> {
-    key: &'c HashKey,
+    pub(super) key: &'c HashKey,
     pub(super) include: &'c mut dyn Include,
     pub(super) out: Parsed,
     pub(super) findings: Findings,
@@ -30,9 +31,9 @@ pub(super) struct Parser<'c> {
     /// Records made by `$GENERATE` so far.
     pub(super) generated: usize,
     /// MINIMUM of the first SOA.
-    soa_minimum: Option<u32>,
+    pub(super) soa_minimum: Option<u32>,
     /// The zone is larger than it may be; the rest is not read.
-    stopped: bool,
+    pub(super) stopped: bool,
     pub(super) broken: Broken,
 }
 
@@ -40,15 +41,15 @@ pub(super) struct Parser<'c> {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub origin: Vec<u8>,
-    owner: Owner,
+    pub owner: Owner,
     /// From `$TTL`.
     pub default_ttl: Option<u32>,
     /// The TTL last written at a record.
-    last_ttl: Option<u32>,
+    pub last_ttl: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Owner {
+pub(super) enum Owner {
     /// No record was there yet.
     Unsaid,
     /// The last owner could not be read: records that inherit it are checked, but belong nowhere.
@@ -72,12 +73,25 @@ const TTL_UNKNOWN: u32 = u32::MAX;
 
 impl<'c> Parser<'c> {
     pub fn new(apex: &Name, include: &'c mut dyn Include, key: &'c HashKey) -> Parser<'c> {
-        let state = State {
-            origin: apex.as_wire().to_vec(),
-            owner: Owner::Unsaid,
-            default_ttl: None,
-            last_ttl: None,
-        };
+        let origin = apex.as_wire().to_vec();
+        let owner = Owner::Unsaid;
+        Parser::from(State { origin, owner, default_ttl: None, last_ttl: None }, include, key)
+    }
+
+    /// Reads a part of so many octets of a text, with what was said before.
+    pub fn within(
+        said: &State,
+        include: &'c mut dyn Include,
+        key: &'c HashKey,
+        octets: usize,
+    ) -> Parser<'c> {
+        let state = State { owner: Owner::Unsaid, last_ttl: None, ..said.clone() };
+        let mut parser = Parser::from(state, include, key);
+        parser.expect(octets);
+        parser
+    }
+
+    fn from(state: State, include: &'c mut dyn Include, key: &'c HashKey) -> Parser<'c> {
         Parser {
             key,
             include,
@@ -95,16 +109,20 @@ impl<'c> Parser<'c> {
 
     /// Reads a text and all it includes.
     pub fn read(mut self, source: Source) -> (Parsed, Findings, Broken) {
-        let estimate = source.text.len();
-        self.out.arena.reserve(estimate.min(limits::ZONE_TEXT_MAX));
-        // Lines as short as they come: room that is not used costs nothing.
-        self.out.records.reserve(estimate.min(limits::ZONE_TEXT_MAX) / 24);
+        self.expect(source.text.len());
         self.text(source);
         let minimum = self.soa_minimum.unwrap_or(0).min(MAX_TTL);
         for record in self.out.records.iter_mut().filter(|r| r.ttl == TTL_UNKNOWN) {
             record.ttl = minimum;
         }
         (self.out, self.findings, self.broken)
+    }
+
+    /// Makes room for a text.
+    fn expect(&mut self, octets: usize) {
+        self.out.arena.reserve(octets.min(limits::ZONE_TEXT_MAX));
+        // Lines as short as they come: room that is not used costs nothing.
+        self.out.records.reserve(octets.min(limits::ZONE_TEXT_MAX) / 24);
     }
 
     /// Reads one text: the zone file or an included one.
@@ -130,29 +148,43 @@ impl<'c> Parser<'c> {
 
     fn entries(&mut self, text: &[u8], source: u16) {
         let mut lexer = Lexer::new(text);
+        let mut may_spread = true;
         while !self.stopped {
             let start = lexer.begin();
             if start == Start::End {
                 break;
             }
-            let at = lexer.pos();
-            let result = self.entry(&mut lexer, start, source);
-            // What is found missing after a fault is missing because of it.
-            let told = lexer.has_fault();
-            let fault = lexer.end();
-            if let Err(mut error) = result
-                && !told
-                && !fault.as_ref().is_some_and(|fault| swallowed(text, fault, &error))
-            {
-                // Nobody reads advice on the ten thousandth error, and it takes time.
-                if error.code == NO_TYPE && self.findings.errors < limits::FINDINGS_MAX {
-                    error.help = advice_on_type(text, &error, (start == Start::Word).then_some(at));
+            // What is said once is said at the beginning.
+            let is_owner = start == Start::Word && !lexer.starts_with(b'$');
+            if may_spread && is_owner && lexer.pos() >= HEAD && self.findings.errors == 0 {
+                may_spread = false;
+                if self.rest_in_parts(text, lexer.pos(), source) {
+                    break;
                 }
-                self.findings.report(Finding::field(source, error));
             }
-            if let Some(fault) = fault {
-                self.findings.report(Finding::field(source, fault));
+            self.one(&mut lexer, start, text, source);
+        }
+    }
+
+    /// Reads an entry.
+    pub(super) fn one(&mut self, lexer: &mut Lexer<'_>, start: Start, text: &[u8], source: u16) {
+        let at = lexer.pos();
+        let result = self.entry(lexer, start, source);
+        // What is found missing after a fault is missing because of it.
+        let told = lexer.has_fault();
+        let fault = lexer.end();
+        if let Err(mut error) = result
+            && !told
+            && !fault.as_ref().is_some_and(|fault| swallowed(text, fault, &error))
+        {
+            // Nobody reads advice on the ten thousandth error, and it takes time.
+            if error.code == NO_TYPE && self.findings.errors < limits::FINDINGS_MAX {
+                error.help = advice_on_type(text, &error, (start == Start::Word).then_some(at));
             }
+            self.findings.report(Finding::field(source, error));
+        }
+        if let Some(fault) = fault {
+            self.findings.report(Finding::field(source, fault));
         }
     }
 
