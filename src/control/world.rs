@@ -172,6 +172,8 @@ struct ZoneState {
     is_young: bool,
     /// The file was seen in its folder.
     is_there: bool,
+    /// Held under this id since before the start, and ever since.
+    recorded: Option<ZoneId>,
     more: Option<Box<More>>,
 }
 
