@@ -43,6 +43,9 @@ pub struct Run {
     hostnames: usize,
     #[arg(long, default_value_t = 300)]
     revocations: usize,
+    /// The million of everything that an earlier run made is used again.
+    #[arg(long)]
+    keep: bool,
     /// The core of the server; the load has core 1.
     #[arg(long, default_value_t = crate::steps::SERVER_CORE)]
     server_core: usize,

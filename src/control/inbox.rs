@@ -5,7 +5,7 @@
 //! somebody else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use crate::base::id::{AccountId, Generation, ZoneId};
@@ -56,9 +56,13 @@ impl Requests {
 
 /// See the file's head.
 #[derive(Debug, Default)]
-pub struct Inbox(Mutex<Option<Seen>>);
+pub struct Inbox {
+    last: Mutex<Option<Seen>>,
+    /// Held by who looks.
+    turn: Mutex<()>,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     generation: Generation,
     until: Instant,
@@ -68,19 +72,33 @@ struct Seen {
 impl Inbox {
     /// What leads where in `snapshot`, or a little earlier. May take seconds.
     pub fn look(&self, snapshot: &Snapshot, now: UnixTime) -> Arc<Requests> {
-        // Who comes meanwhile waits for the same look.
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let began = Instant::now();
-        if let Some(seen) = &*seen
-            && (seen.generation == snapshot.generation || began < seen.until)
-        {
+        let is_new =
+            |seen: &Seen| seen.generation == snapshot.generation || Instant::now() < seen.until;
+        let last = self.last();
+        if let Some(seen) = last.as_ref().filter(|seen| is_new(seen)) {
             return Arc::clone(&seen.requests);
         }
+        let _turn = match (self.turn.try_lock(), last) {
+            (Ok(turn), _) => turn,
+            // Somebody looks: what was found before will do, and nobody waits for a million zones.
+            (Err(TryLockError::WouldBlock), Some(seen)) => return seen.requests,
+            (Err(_), _) => self.turn.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        // Who waited for the first look has it now.
+        if let Some(seen) = self.last().filter(is_new) {
+            return seen.requests;
+        }
+        let began = Instant::now();
         let requests = Arc::new(scan(snapshot, now));
         let until = Instant::now() + began.elapsed().min(Duration::from_secs(60)) * SHARE;
         let found = Arc::clone(&requests);
-        *seen = Some(Seen { generation: snapshot.generation, until, requests });
+        let seen = Seen { generation: snapshot.generation, until, requests };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         found
+    }
+
+    fn last(&self) -> Option<Seen> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -130,7 +130,7 @@ impl Home {
                 i => format!("account-{}", i / 2_000),
             };
             let folder = self.folder.join("zones").join(account);
-            if i < 3 || i % 2_000 < 4 {
+            if i % 2_000 < 6 {
                 fs::create_dir_all(&folder)?;
             }
             fs::hard_link(&template, folder.join(format!("{}.zone", apex(i))))?;

@@ -2,7 +2,7 @@
 //! that does to the answers.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,6 +18,9 @@ const ZONES: usize = 16;
 const HOSTS: usize = 50;
 /// Records of one batch.
 const BATCH: usize = 100;
+
+/// Numbers for names.
+static FRESH: AtomicUsize = AtomicUsize::new(0);
 
 /// A zone that is written to.
 struct Zone {
@@ -154,6 +157,8 @@ fn write(
     let mut next = Instant::now() + period.unwrap_or_default().mul_f64(number as f64 / 64.0);
     let mut turn = 0;
     let mut ids: Vec<String> = Vec::new();
+    // Names that were never used: a window may end between a record's making and its deletion.
+    let mut fresh = 0;
     while !stop.load(Ordering::Relaxed) {
         if let Some(period) = period {
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -161,7 +166,10 @@ fn write(
         }
         let steps = if how == How::Single { 3 } else { 2 };
         let zone = own[(turn / steps + number) % ZONES];
-        let (method, path, body) = request(how, turn % steps, zone, number, &ids);
+        if turn % steps == 0 {
+            fresh = FRESH.fetch_add(1, Ordering::Relaxed);
+        }
+        let (method, path, body) = request(how, turn % steps, zone, fresh, &ids);
         let asked = client.ask(method, &path, body.as_ref());
         let answer = asked.map_err(|e| format!("{method} {path}: {e}"))?;
         let records = if how == How::Single { 1 } else { BATCH };
@@ -191,14 +199,14 @@ fn request(
     how: How,
     step: usize,
     zone: &Zone,
-    number: usize,
+    fresh: usize,
     ids: &[String],
 ) -> (&'static str, String, Option<Value>) {
     let records = format!("/client/v4/zones/{}/dns_records", zone.id);
-    let name = |n: usize| format!("w{number}-{n}.{}", zone.apex);
+    let name = |n: usize| format!("w{fresh}-{n}.{}", zone.apex);
     let one = || format!("{records}/{}", ids.first().map_or("none", String::as_str));
     match (how, step) {
-        (How::Single, 0) => ("POST", records, Some(record(&name(0), number))),
+        (How::Single, 0) => ("POST", records, Some(record(&name(0), fresh))),
         (How::Single, 1) => ("PATCH", one(), Some(json!({ "content": "10.9.9.9" }))),
         (How::Single, _) => ("DELETE", one(), None),
         (How::Batch, 0) => {
