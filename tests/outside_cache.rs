@@ -9,10 +9,11 @@ use bailiwick::base::id::AccountId;
 use bailiwick::base::name::Name;
 use bailiwick::base::share::Share;
 use bailiwick::base::time::UnixTime;
-use bailiwick::config::settings::Flatten;
+use bailiwick::config::settings::{Flatten, TrustAnchor};
 use bailiwick::model::flattened::{Entry, FailureKind, Key, News, Outcome, Standing};
 use bailiwick::outside::cache::{Cache, Limits};
 use bailiwick::outside::counters::Counters;
+use bailiwick::outside::journal::Journal;
 use bailiwick::outside::resolve::Found;
 
 const NOW: u64 = 1_800_000_000;
@@ -37,7 +38,7 @@ fn found(outcome: Outcome, ttl: u32, addresses: &[&str]) -> Found {
         outcome,
         addresses: addresses.iter().map(|a| a.parse::<IpAddr>().unwrap()).collect(),
         ttl,
-        validated: false,
+        validated: None,
         upstream: None,
         took: Duration::ZERO,
     }
@@ -359,4 +360,56 @@ fn what_is_remembered_from_the_future_is_as_if_it_had_just_expired() {
     assert_eq!(kept.standing(UnixTime(now)), Standing::Expired);
     assert_eq!(kept.stale_until, UnixTime(now + u64::from(Flatten::default().stale)));
     assert!(restore(&mut Scene::default(), NOW + 10 * 86_400).is_none(), "worth nothing any more");
+}
+
+#[test]
+fn what_some_anchors_proved_is_nothing_by_others_also_after_a_restart() {
+    let root = Name::from_wire(&[0]).unwrap();
+    let anchor = |last: u8| TrustAnchor {
+        zone: root.clone(),
+        rtype: 43,
+        rdata: Box::new([1, 2, 13, 2, 7, last]),
+    };
+    let by = |anchors: &[u8], validate| Flatten {
+        validate,
+        trust_anchors: anchors.iter().copied().map(anchor).collect(),
+        ..Flatten::default()
+    };
+    let proved = || {
+        let mut scene = Scene::new(by(&[1, 2], true), Limits::default());
+        scene.ask(0, 1);
+        let set = scene.cache.settings().anchor_set();
+        let entry = scene.answer(&Found { validated: Some(set), ..good(100) }).unwrap();
+        (scene, entry)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("flattened.log");
+    let restart = |settings: Flatten| {
+        let mut scene = Scene::new(settings, Limits::default());
+        let mut kept = 0;
+        let opened = Journal::open(&log, |key, account, entry| {
+            let entry = scene.cache.restore(key, account, entry, UnixTime(NOW + 1))?;
+            kept += 1;
+            Some(entry)
+        });
+        drop(opened.unwrap());
+        kept
+    };
+    let journal = Journal::open(&log, |_, _, _| None).unwrap();
+    journal.note([(key(0), Some((AccountId(1), proved().1)))].into_iter());
+    drop(journal);
+    assert_eq!(restart(by(&[1, 2], true)), 1);
+    assert_eq!(restart(by(&[2, 1, 2], true)), 1, "the same anchors, listed otherwise");
+    assert_eq!(restart(by(&[3], false)), 1, "nobody asks who proved it");
+    assert_eq!(restart(by(&[1], true)), 0, "one of the two may have proved it alone");
+    // Without a restart, also by way of settings that did not care.
+    for (between, after, kept) in
+        [(by(&[3], false), by(&[3], true), false), (by(&[3], false), by(&[1, 2], true), true)]
+    {
+        let (mut scene, _) = proved();
+        scene.cache.reconfigure(between, &mut scene.news);
+        scene.cache.reconfigure(after, &mut scene.news);
+        let gone = scene.news.updates.iter().any(|(_, entry)| entry.is_none());
+        assert_eq!(gone, !kept);
+    }
 }

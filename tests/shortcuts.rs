@@ -195,7 +195,7 @@ fn known(random: &mut Random) -> Update {
         },
         addresses,
         dropped: 0,
-        validated: false,
+        validated: None,
         ttl,
         fetched,
         expires,

@@ -459,7 +459,7 @@ fn found(outcome: Outcome, addresses: &[&str]) -> Found {
         outcome,
         addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
         ttl: 100,
-        validated: false,
+        validated: None,
         upstream: None,
         took: Duration::ZERO,
     }

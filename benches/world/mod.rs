@@ -178,7 +178,7 @@ pub fn known(i: usize) -> Update {
         outcome: Outcome::Addresses,
         addresses: Addresses::V4(Box::new([(i as u32).to_be_bytes()])),
         dropped: 0,
-        validated: false,
+        validated: None,
         ttl: 300,
         fetched: UnixTime(1),
         expires: UnixTime(301),

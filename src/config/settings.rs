@@ -8,10 +8,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
 use crate::base::name::Name;
 use crate::base::rtype::RType;
 use crate::hostname::proof::Places;
 use crate::model::barred::Barred;
+use crate::model::flattened::AnchorSet;
 use crate::model::prefix::Prefix;
 use crate::model::settings::{CrossAccount, FlattenMode, OnViolation, Rules};
 use crate::zonefile::filename::is_account_name;
@@ -130,6 +133,20 @@ pub struct TrustAnchor {
     /// DNSKEY or DS.
     pub rtype: RType,
     pub rdata: Box<[u8]>,
+}
+
+/// Tells sets of anchors apart, in whatever order and however often they are listed.
+pub fn anchor_set(anchors: &[TrustAnchor]) -> AnchorSet {
+    let parts = |anchor: &TrustAnchor| {
+        let [high, low] = anchor.rtype.to_be_bytes();
+        let length = (anchor.rdata.len() as u16).to_be_bytes();
+        [anchor.zone.as_wire(), &[high, low], &length, &anchor.rdata].concat()
+    };
+    let mut all: Vec<Vec<u8>> = anchors.iter().map(parts).collect();
+    all.sort_unstable();
+    all.dedup();
+    let digest = Sha256::digest(all.concat());
+    AnchorSet(digest.iter().take(8).fold(0, |set, octet| set << 8 | u64::from(*octet)))
 }
 
 /// `[flatten]`.
@@ -305,6 +322,13 @@ impl Default for Server {
             nap_us: 0,
             nameservers: Vec::new(),
         }
+    }
+}
+
+impl Flatten {
+    /// What `validate` goes down from.
+    pub fn anchor_set(&self) -> AnchorSet {
+        anchor_set(&self.trust_anchors)
     }
 }
 

@@ -93,7 +93,7 @@ mod tests {
             outcome: Outcome::NoData,
             addresses: Addresses::V4(Box::default()),
             dropped: 0,
-            validated: false,
+            validated: None,
             ttl: 1,
             fetched: UnixTime(1),
             expires: UnixTime(2),

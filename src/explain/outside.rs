@@ -84,7 +84,7 @@ impl Outside {
             upstream: entry.upstream.map(|u| u.to_string()),
             took_ms: entry.upstream.map(|_| entry.took_ms),
             failure: entry.failure.map(|f| f.kind.word()),
-            validated: entry.validated,
+            validated: entry.validated.is_some(),
             dropped: entry.dropped,
         }
     }

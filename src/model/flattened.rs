@@ -142,6 +142,10 @@ pub struct Failure {
     pub retry: UnixTime,
 }
 
+/// Trust anchors, as a digest of them all: what one set proves, another one does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnchorSet(pub u64);
+
 /// What the outside said about one [`Key`]. A look-up that failed leaves the last good answer in place and only sets
 /// `failure`; `outcome` is `Failed` where there never was a good one.
 #[derive(Debug)]
@@ -152,8 +156,8 @@ pub struct Entry {
     pub addresses: Addresses,
     /// Special-purpose addresses that were left out.
     pub dropped: u8,
-    /// The signatures were checked and hold.
-    pub validated: bool,
+    /// The signatures were checked and hold, by these anchors.
+    pub validated: Option<AnchorSet>,
     /// Least TTL of hops and addresses (of the SOA, where there are none), within `min_ttl` and `max_ttl`.
     pub ttl: u32,
     pub fetched: UnixTime,
@@ -264,7 +268,7 @@ mod tests {
             outcome,
             addresses: Addresses::V4(Box::new([[192, 0, 2, 1]])),
             dropped: 0,
-            validated: false,
+            validated: None,
             ttl: 60,
             fetched: UnixTime(1000),
             expires: UnixTime(1060),

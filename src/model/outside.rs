@@ -233,7 +233,7 @@ mod tests {
             outcome: Outcome::Addresses,
             addresses: Addresses::V4(Box::new([[192, 0, 2, 1], [192, 0, 2, last]])),
             dropped: 0,
-            validated: false,
+            validated: None,
             ttl: 77,
             fetched: UnixTime(1),
             expires: UnixTime(78),

@@ -329,15 +329,13 @@ impl Cache {
 
     /// Puts other settings in force. What they do not allow is forgotten.
     pub fn reconfigure(&mut self, settings: Flatten, news: &mut News) {
-        // What held by other anchors proves nothing now.
-        let distrusted = settings.validate && settings.trust_anchors != self.settings.trust_anchors;
         self.settings = settings;
         let keys: Vec<Arc<Key>> = self.slots.keys().cloned().collect();
         for key in keys {
             let Some(old) = self.slots.get(&key).and_then(|slot| slot.entry.clone()) else {
                 continue;
             };
-            let new = entry::under_settings(&self.settings, &old).filter(|_| !distrusted);
+            let new = entry::under_settings(&self.settings, &old);
             let Some(new) = new else {
                 self.forget(&key, news);
                 continue;

@@ -14,7 +14,9 @@ use crate::model::flattened::{Addresses, Entry, Failure, FailureKind, Key, Outco
 /// An entry as the settings have it; `None`: they do not have it.
 pub fn under_settings(settings: &Flatten, entry: &Entry) -> Option<Entry> {
     let failed = matches!(entry.outcome, Outcome::Failed(_));
-    let unproved = settings.validate && !entry.validated && !failed;
+    // What held by other anchors proves nothing by these.
+    let proved = || entry.validated == Some(settings.anchor_set());
+    let unproved = settings.validate && !failed && !proved();
     let missing = settings.allow_special && entry.dropped > 0;
     if unproved || missing {
         return None;
@@ -88,7 +90,7 @@ pub fn without_answer(key: &Key, found: Found, failure: Failure, now: UnixTime) 
         outcome: Outcome::Failed(failure.kind),
         addresses: addresses(key.rtype, &[]),
         dropped: 0,
-        validated: false,
+        validated: None,
         ttl: 0,
         fetched: now,
         expires: now,
@@ -136,7 +138,7 @@ pub fn not_looked_up(kind: FailureKind) -> Found {
         outcome: Outcome::Failed(kind),
         addresses: Vec::new(),
         ttl: 0,
-        validated: false,
+        validated: None,
         upstream: None,
         took: std::time::Duration::ZERO,
     }

@@ -20,7 +20,7 @@ use crate::base::limits::REMEMBER_MS;
 use crate::base::name::Name;
 use crate::base::rtype::{self, RType};
 use crate::base::time::UnixTime;
-use crate::model::flattened::{Addresses, Entry, Key, Outcome, OutsideHop};
+use crate::model::flattened::{Addresses, AnchorSet, Entry, Key, Outcome, OutsideHop};
 use crate::store::log::Log;
 
 /// Name of the log in `data/`.
@@ -48,6 +48,9 @@ struct Known {
     addresses: Vec<IpAddr>,
     dropped: u8,
     validated: bool,
+    /// By which anchors.
+    #[serde(default)]
+    anchors: Option<u64>,
     ttl: u32,
     fetched: u64,
     expires: u64,
@@ -66,7 +69,8 @@ impl Known {
             nxdomain: entry.outcome == Outcome::NxDomain,
             addresses: entry.addresses.iter().collect(),
             dropped: entry.dropped,
-            validated: entry.validated,
+            validated: entry.validated.is_some(),
+            anchors: entry.validated.map(|anchors| anchors.0),
             ttl: entry.ttl,
             fetched: entry.fetched.0,
             expires: entry.expires.0,
@@ -98,7 +102,7 @@ impl Known {
             },
             addresses,
             dropped: self.dropped,
-            validated: self.validated,
+            validated: self.anchors.filter(|_| self.validated).map(AnchorSet),
             ttl: self.ttl,
             fetched: UnixTime(self.fetched),
             expires: UnixTime(self.expires),

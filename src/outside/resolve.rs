@@ -9,7 +9,7 @@ use super::chain::{Step, Walk};
 use super::exchange::Ask;
 use super::upstream::{Answer, Failed, Upstreams};
 use super::validate::Validator;
-use crate::model::flattened::{FailureKind, Key, Outcome, OutsideHop};
+use crate::model::flattened::{AnchorSet, FailureKind, Key, Outcome, OutsideHop};
 
 /// What a look-up brought home, as it was received.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,7 +19,8 @@ pub struct Found {
     pub addresses: Vec<IpAddr>,
     /// Least of all TTLs.
     pub ttl: u32,
-    pub validated: bool,
+    /// By which anchors, if the signatures were checked and hold.
+    pub validated: Option<AnchorSet>,
     pub upstream: Option<SocketAddr>,
     pub took: Duration,
 }
@@ -97,7 +98,8 @@ impl Resolve for Resolver {
                 Step::Failed(kind) => Outcome::Failed(kind),
             };
         };
-        let validated = checked && outcome != Outcome::Failed(FailureKind::Bogus);
+        let holds = outcome != Outcome::Failed(FailureKind::Bogus);
+        let validated = self.validator.as_ref().filter(|_| holds).map(Validator::anchors);
         let (ttl, hops, took) = (walk.ttl, walk.hops, begun.elapsed());
         Found { hops, outcome, addresses, ttl, validated, upstream, took }
     }

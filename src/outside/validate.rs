@@ -28,14 +28,15 @@ use super::exchange::Ask;
 use super::upstream::{Answer, Failed, Upstreams};
 use crate::base::name;
 use crate::base::rtype::{self, RType};
-use crate::config::settings::TrustAnchor;
-use crate::model::flattened::FailureKind;
+use crate::config::settings::{TrustAnchor, anchor_set};
+use crate::model::flattened::{AnchorSet, FailureKind};
 
 /// Validates against trust anchors. What it has checked once it remembers for its TTL.
 #[derive(Clone)]
 pub struct Validator {
     handle: Handle,
     keys: TrustAnchors,
+    anchors: AnchorSet,
     /// Anchors that are digests: their keys have to be asked for first.
     digests: Arc<[Digests]>,
     /// With all keys, once they are there.
@@ -71,6 +72,7 @@ impl Validator {
         if anchors.is_empty() {
             return Validator::with_anchors(upstreams, TrustAnchors::default());
         }
+        let set = anchor_set(anchors);
         let mut keys = TrustAnchors::empty();
         let mut digests: Vec<Digests> = Vec::new();
         for anchor in anchors {
@@ -89,13 +91,20 @@ impl Validator {
                 None => digests.push(Digests { zone, ds: vec![ds] }),
             }
         }
-        Validator { digests: digests.into(), ..Validator::with_anchors(upstreams, keys) }
+        let digests = digests.into();
+        Validator { digests, anchors: set, ..Validator::with_anchors(upstreams, keys) }
     }
 
-    /// With keys alone.
+    /// With keys alone, which nothing was kept of.
     pub fn with_anchors(upstreams: Arc<Upstreams>, keys: TrustAnchors) -> Validator {
         let handle = Handle { upstreams };
-        Validator { handle, keys, digests: [].into(), checked: Arc::default() }
+        let anchors = anchor_set(&[]);
+        Validator { handle, keys, anchors, digests: [].into(), checked: Arc::default() }
+    }
+
+    /// What it proves holds by these.
+    pub fn anchors(&self) -> AnchorSet {
+        self.anchors
     }
 
     /// What checks an answer about `name`. The keys of a zone that only has digests are asked for until all are known;

@@ -18,7 +18,7 @@ pub fn good(now: UnixTime, hops: &[&str], addresses: &[[u8; 4]]) -> Entry {
         outcome,
         addresses: Addresses::V4(addresses.into()),
         dropped: 0,
-        validated: false,
+        validated: None,
         ttl: 100,
         fetched: UnixTime(now.0 - 10),
         expires: UnixTime(now.0 + 90),
