@@ -1,5 +1,5 @@
-//! `/api/v1/zones/{id}/settings` and `/api/v1/accounts/{id}/settings`: whom a zone or an account lets in without a grant,
-//! who may hold names below a zone, what is flattened, and how its denied questions look.
+//! `/api/v1/zones/{id}/settings` and `/api/v1/accounts/{id}/settings`: whom a zone or an account lets in without a
+//! grant, who may hold names below a zone, what is flattened, and how its denied questions look.
 //!
 //! Each setting needs the verb of what it opens. A tenant calls other accounts by their ids alone, and an id of nobody
 //! is answered like one of somebody.

@@ -51,7 +51,8 @@ pub fn apply(
             execute(
                 transaction,
                 "INSERT OR REPLACE INTO tokens \
-                 (id, name, account, hash, read_only, created_at, expires_at, scope, parent, modified_at) \
+                 (id, name, account, hash, read_only, created_at, expires_at, scope, parent, \
+                  modified_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     Column(token.id),
