@@ -376,13 +376,27 @@ impl Registrar {
         apex: &Name,
     ) -> Result<Done, RequestError> {
         let mut done = Done::default();
-        let mut after = None;
+        let (mut after, mut failed) = (None, None);
         loop {
             let page = cx.store.hostnames_within(apex, after.as_ref(), PAGE)?;
-            let Some(last) = page.last() else { return Ok(done) };
+            let Some(last) = page.last() else { break };
             after = Some((last.hostname.clone(), last.provider.zone));
             for old in page {
-                done.add(self.name_changed(cx, &old)?);
+                // One that cannot be stored keeps no other from its step; its grant is derived anew all the same.
+                match self.name_changed(cx, &old) {
+                    Ok(more) => done.add(more),
+                    Err(error) => {
+                        done.changed.push(key(&old));
+                        failed = Some(error);
+                    }
+                }
+            }
+        }
+        match failed {
+            None => Ok(done),
+            Some(error) => {
+                self.doubtful.append(&mut done.changed);
+                Err(error)
             }
         }
     }
