@@ -58,6 +58,16 @@ impl Row {
     }
 }
 
+/// What counts of the operator's word and of what a custom hostname of that name and zone says.
+pub fn joined(asserted: Option<GrantState>, own: Option<GrantState>) -> Option<GrantState> {
+    match (asserted, own) {
+        (Some(GrantState::Active), _) => asserted,
+        // What a custom hostname grants again, or blocks, is more than withdrawn.
+        (Some(_), None | Some(GrantState::Withdrawn(_))) => asserted,
+        (_, own) => own,
+    }
+}
+
 /// The zones that exist.
 pub trait World {
     /// The account that holds the zone, if it is active.

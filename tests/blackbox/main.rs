@@ -12,6 +12,7 @@ mod custom_hostnames;
 mod doors;
 mod elsewhere;
 mod explain;
+mod holds;
 mod hostnames;
 mod malformed;
 mod manage;

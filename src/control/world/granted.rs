@@ -15,7 +15,7 @@ use crate::base::limits::WITHDRAWN_SECS;
 use crate::base::time::UnixTime;
 use crate::config::settings::Settings;
 use crate::control::registrar::World as _;
-use crate::hostname::grants::{Row, World as _};
+use crate::hostname::grants::{Row, World as _, joined};
 use crate::hostname::object::Hostname;
 use crate::model::grant::{Grant, GrantState, GrantTable, Trusts};
 use crate::store::grants::GrantKey;
@@ -105,15 +105,11 @@ impl World {
         let mut rows = self.custom_grants();
         let asserted = &self.granted.asserted;
         let mut again = HashSet::new();
-        // The operator's word stands; but what a custom hostname grants again is not withdrawn.
         rows.retain(|(_, grant)| {
             let Some(key) = key_of(grant) else { return false };
-            match (asserted.get(&key), grant.state) {
-                (None, _) => true,
-                (Some(GrantState::Active), _) => false,
-                (Some(_), GrantState::Withdrawn(_)) => false,
-                (Some(_), _) => again.insert(key),
-            }
+            let Some(&word) = asserted.get(&key) else { return true };
+            let counts = joined(Some(word), Some(grant.state)) != Some(word);
+            counts && again.insert(key)
         });
         let names = self.keys.names;
         let own = asserted.iter().filter(|(key, _)| !again.contains(key)).map(|(key, &state)| {
@@ -121,10 +117,19 @@ impl World {
             (names.name(base.as_wire()), Grant { hostname: base, wildcard, zone: key.zone, state })
         });
         rows.extend(own);
-        self.next.change().grants = GrantTable::build(rows);
+        let mut table = GrantTable::build(rows);
+        for (at, Hostname { base, wildcard }, zone) in self.granted.withdrawn.iter().cloned() {
+            let hash = names.name(base.as_wire());
+            // A name that is blocked, or granted again, is not only withdrawn: one name has one state.
+            if table.find(hash, base.as_wire(), wildcard, zone).is_none() {
+                let state = GrantState::Withdrawn(at);
+                table.put(hash, &Grant { hostname: base, wildcard, zone, state });
+            }
+        }
+        self.next.change().grants = table;
     }
 
-    /// The grants of all custom hostnames.
+    /// The grants of all custom hostnames; those that were withdrawn are set aside.
     fn custom_grants(&mut self) -> Vec<(u64, Grant)> {
         let World { custom, next, suffixes, settings, ownership, keys, granted, .. } = self;
         let Custom { open, prefixes, .. } = custom;
@@ -135,10 +140,10 @@ impl World {
         let mut withdrawn = Vec::new();
         let read = opened.store().grant_rows(&mut |row| {
             let Some(grant) = granted_by(&row, &view) else { return };
-            if let GrantState::Withdrawn(at) = grant.state {
-                withdrawn.push((at, row.hostname, grant.zone));
+            match grant.state {
+                GrantState::Withdrawn(at) => withdrawn.push((at, row.hostname, grant.zone)),
+                _ => grants.push((keys.names.name(grant.hostname.as_wire()), grant)),
             }
-            grants.push((keys.names.name(grant.hostname.as_wire()), grant));
         });
         withdrawn.sort_unstable_by_key(|(at, ..)| *at);
         granted.withdrawn = withdrawn.into();
@@ -221,7 +226,7 @@ impl World {
         let of_zone = named.iter().find(|h| h.provider.zone == zone);
         let grant = of_zone.and_then(Row::of).and_then(|row| granted_by(&row, &view));
         let is_there = is_there || view.holder(zone).is_some();
-        Ok(Wanted { state: grant.map(|g| g.state).or(asserted), is_there })
+        Ok(Wanted { state: joined(asserted, grant.map(|g| g.state)), is_there })
     }
 
     /// Forgets grants that were withdrawn long enough ago.
