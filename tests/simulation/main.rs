@@ -1,15 +1,19 @@
-//! Custom hostnames in a world made from a seed: time passes, replies get lost and overtake each other, the server dies
-//! between any two steps, zones are edited, change hands, go and come back, holds come and go, the disk fails.
+//! Custom hostnames in a world made from a seed: time passes, replies get lost and overtake each other, the server
+//! dies between any two steps, zones are edited, change hands, go and come back, holds and the operator's grants come
+//! and go, the disk fails.
 //!
-//! After every step: no answer crosses accounts without an active grant at that moment; and no hostname is active
-//! without a proof that its owner of now really gave to that zone of now. The server's side is the real one (registrar,
-//! lifecycle, proofs, derived grants, snapshot, engine); what it is held against is a second, tiny mind that knows only
-//! names and ids.
+//! After every step: no answer crosses accounts without an active grant at that moment, and what is granted is
+//! answered; no hostname is active without a proof that its owner of now really gave for that zone of now; and whatever
+//! a step changed of the grants, it told. The server's side is the real one (registrar, lifecycle, proofs, derived
+//! grants, snapshot, engine); what it is held against is a second, tiny mind that knows only names and ids.
 //!
 //! `SIMULATION_STEPS` makes it longer (the default is a million), `SIMULATION_SEED` runs one seed alone.
 
+mod people;
 mod play;
+mod referee;
 mod server;
+mod tally;
 mod truth;
 
 use play::Play;
@@ -33,7 +37,7 @@ fn no_answer_crosses_without_an_active_grant() {
             })
         })
         .collect();
-    let mut total = play::Tally::default();
+    let mut total = tally::Tally::default();
     for run in runs {
         run.join().unwrap().into_iter().for_each(|tally| total += tally);
     }
