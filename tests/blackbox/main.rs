@@ -33,6 +33,7 @@ mod sample_world;
 mod scenarios;
 mod settings;
 mod snapshots;
+mod store_failures;
 mod storm;
 mod strangers;
 mod told_zones;

@@ -61,6 +61,14 @@ impl Client {
         request(self.address, method, path, &[&authorization], body.as_deref())
     }
 
+    /// The same, of a server that may die meanwhile: nothing if it does not answer.
+    pub fn try_ask(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Reply> {
+        let authorization = format!("Authorization: Bearer {}", self.token);
+        let body = body.map(ToString::to_string);
+        let text = text(self.address, method, path, &[&authorization], body.as_deref());
+        try_raw(self.address, text.as_bytes())
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.ask("POST", path, Some(body))
     }
@@ -85,6 +93,16 @@ pub fn request(
     headers: &[&str],
     body: Option<&str>,
 ) -> Reply {
+    raw(address, text(address, method, path, headers, body).as_bytes())
+}
+
+fn text(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: Option<&str>,
+) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for header in headers {
         text.push_str(&format!("{header}\r\n"));
@@ -98,7 +116,16 @@ pub fn request(
     }
     text.push_str("\r\n");
     text.push_str(body.unwrap_or_default());
-    raw(address, text.as_bytes())
+    text
+}
+
+fn try_raw(address: SocketAddr, octets: &[u8]) -> Option<Reply> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(octets).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    parse(&answer)
 }
 
 /// Sends octets and reads until the server closes.
