@@ -36,6 +36,7 @@ mod snapshots;
 mod store_failures;
 mod storm;
 mod strangers;
+mod takeovers;
 mod told_zones;
 mod unbound;
 mod withdrawn;
