@@ -56,16 +56,20 @@ pub fn find<'s>(
     if question.qclass != rtype::CLASS_IN || !is_plain(question.qtype) {
         return None;
     }
-    // A zone that is not ready has no SOA.
-    let soa = zone.data.soa()?;
+    if !zone.data.is_ready() {
+        return None;
+    }
+    // Only a negative answer reads it. A zone that is ready has one.
+    let soa = || zone.data.soa();
     match lookup::find(&zone.data, &question.name, &snapshot.key) {
         Found::Node(node) | Found::Wildcard(node) => {
             if node.flags().has(NodeFlags::REDIRECTS) {
                 return flattened(snapshot, zone, node, question, now);
             }
-            Some(node.rrset(question.qtype).map_or(Direct::NoData(soa), Direct::Data))
+            let data = node.rrset(question.qtype).map(Direct::Data);
+            data.or_else(|| soa().map(Direct::NoData))
         }
-        Found::NxDomain => Some(Direct::NxDomain(soa)),
+        Found::NxDomain => soa().map(Direct::NxDomain),
         Found::Cut(_) | Found::Dname(_) => None,
     }
 }

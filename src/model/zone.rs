@@ -296,12 +296,11 @@ impl ZoneData {
         let tag = (hash >> 32) as u32;
         let mut slot = hash as usize & mask;
         loop {
-            let entry = index + slot * 8;
-            let at = self.u32_at(entry + 4) as usize;
+            let (found, at) = self.slot_at(index + slot * 8);
             if at == 0 {
                 return None;
             }
-            if self.u32_at(entry) == tag {
+            if found == tag {
                 let node = Node { zone: self, at };
                 if node.relative() == relative {
                     return Some(node);
@@ -309,6 +308,13 @@ impl ZoneData {
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Tag and offset of one slot of the index.
+    #[inline]
+    fn slot_at(&self, entry: usize) -> (u32, usize) {
+        let slot = u64::from_le_bytes(self.0[entry..entry + 8].try_into().expect("eight octets"));
+        (slot as u32, (slot >> 32) as usize)
     }
 
     /// Asks for header and apex.
@@ -355,9 +361,8 @@ impl ZoneData {
         let tag = (hash >> 32) as u32;
         let mut slot = hash as usize & mask;
         loop {
-            let entry = index + slot * 8;
-            let at = self.u32_at(entry + 4) as usize;
-            if at == 0 || self.u32_at(entry) == tag {
+            let (found, at) = self.slot_at(index + slot * 8);
+            if at == 0 || found == tag {
                 return (at != 0).then_some(at);
             }
             slot = (slot + 1) & mask;
@@ -371,16 +376,13 @@ impl ZoneData {
     }
 
     fn rrset_at(&self, at: usize) -> RrSet<'_> {
-        let len = self.u32_at(at + 8) as usize;
-        let fixups = usize::from(self.u16_at(at + 12)) * 2;
-        let wire = at + RRSET_HEAD;
-        RrSet {
-            rtype: self.u16_at(at),
-            count: self.u16_at(at + 2),
-            ttl: self.u32_at(at + 4),
-            wire: &self.0[wire..wire + len],
-            fixups: &self.0[wire + len..wire + len + fixups],
-        }
+        // Each slice is a check of bounds: there are as few as can be.
+        let (head, behind) = self.0[at..].split_at(RRSET_HEAD);
+        let u16_at = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;
+        let (wire, behind) = behind.split_at(u32_at(8) as usize);
+        let fixups = &behind[..usize::from(u16_at(12)) * 2];
+        RrSet { rtype: u16_at(0), count: u16_at(2), ttl: u32_at(4), wire, fixups }
     }
 
     /// All nodes, empty non-terminals included, in no order.
