@@ -59,7 +59,7 @@ pub fn look<'s, 'n>(
         if let (Some(question), Some(zone)) = (question(i), zones[i])
             && let Some(set) = zone.data.likely_link(question.name.hash_value())
         {
-            zone.data.prefetch_seal(set);
+            zone.data.prefetch_beside(set, question.qtype);
             links[i] = Some((question, zone, set));
         }
     }
@@ -75,15 +75,19 @@ type Links<'s, 'n> = [Option<(&'n Question, &'s Zone, RrSet<'s>)>; GROUP_MAX];
 /// Asks for the memory of what the links lead to: an answer from outside, or another name here.
 fn look_behind<'s>(snapshot: &'s Snapshot, names: &mut [Names], mut links: Links<'s, '_>) {
     let mut outside = Outside::new();
-    for (i, link) in links.iter().enumerate() {
+    let table = &snapshot.outside;
+    for (i, link) in links.iter_mut().enumerate() {
         if let Some((question, zone, set)) = *link
             && is_flattened(zone, set, question)
-            && let Some((_, hash)) = set.target_outside(&snapshot.key)
         {
-            outside.push((i, hash, question.qtype));
+            let note = zone.data.note(set, question.qtype);
+            if note.is_some_and(|note| table.is_noted(note, question.qtype)) {
+                *link = None;
+            } else if let Some((_, hash)) = set.target_outside(&snapshot.key) {
+                outside.push((i, hash, question.qtype));
+            }
         }
     }
-    let table = &snapshot.outside;
     outside.iter().for_each(|(_, hash, rtype)| table.prefetch_page(*hash, *rtype));
     outside.iter().for_each(|(_, hash, rtype)| table.prefetch_slot(*hash, *rtype));
     outside.retain(|(_, hash, rtype)| table.prefetch_known(*hash, *rtype));

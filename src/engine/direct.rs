@@ -8,7 +8,7 @@ use crate::base::rtype::{self, RType};
 use crate::base::time::UnixTime;
 use crate::engine::lookup::{self, Found};
 use crate::model::catalog::Zone;
-use crate::model::outside::Known;
+use crate::model::note::Room;
 use crate::model::question::Question;
 use crate::model::settings::FlattenMode;
 use crate::model::snapshot::Snapshot;
@@ -24,7 +24,7 @@ pub enum Direct<'s> {
     /// Neither the name nor a wildcard for it; the SOA of the zone.
     NxDomain(RrSet<'s>),
     /// The query name is an alias, and these are its addresses, with this TTL; `rotate`: beginning with any.
-    Flattened { known: &'s Known, ttl: u32, rotate: bool },
+    Flattened { set: RrSet<'s>, ttl: u32, rotate: bool },
 }
 
 /// Types that lead nowhere and stand for themselves: no edge (CNAME, DNAME, HTTPS, SVCB, ALIAS), no meaning beyond the
@@ -45,13 +45,15 @@ fn is_plain(qtype: RType) -> bool {
     )
 }
 
-/// Decides `question`, whose name `zone` encloses as no other does. `None`: take the walk.
+/// Decides `question`, whose name `zone` encloses as no other does. `None`: take the walk. What it finds may lie in
+/// `room`.
 #[inline]
 pub fn find<'s>(
     snapshot: &'s Snapshot,
     zone: &'s Zone,
     question: &Question,
     now: UnixTime,
+    room: &'s mut Room,
 ) -> Option<Direct<'s>> {
     if question.qclass != rtype::CLASS_IN || !is_plain(question.qtype) {
         return None;
@@ -64,7 +66,7 @@ pub fn find<'s>(
     match lookup::find(&zone.data, &question.name, &snapshot.key) {
         Found::Node(node) | Found::Wildcard(node) => {
             if node.flags().has(NodeFlags::REDIRECTS) {
-                return flattened(snapshot, zone, node, question, now);
+                return flattened(snapshot, zone, node, question, now, room);
             }
             let data = node.rrset(question.qtype).map(Direct::Data);
             data.or_else(|| soa().map(Direct::NoData))
@@ -84,16 +86,27 @@ fn flattened<'s>(
     node: Node<'s>,
     question: &Question,
     now: UnixTime,
+    room: &'s mut Room,
 ) -> Option<Direct<'s>> {
     let link = link(zone, node, question)?;
+    let Snapshot { outside, catalog, .. } = snapshot;
+    let (qtype, rotate) = (question.qtype, snapshot.rules.rotate);
+    let note = zone.data.note(link, qtype);
+    if let Some(noted) = note.and_then(|note| outside.noted(note, qtype, catalog)) {
+        let ttl = noted.fresh(now)?.min(link.ttl);
+        return Some(Direct::Flattened { set: noted.records(qtype, ttl, room), ttl, rotate });
+    }
     let (target, hash) = link.target_outside(&snapshot.key)?;
-    let known = snapshot.outside.find_wire(hash, target, question.qtype)?;
-    if !known.is_clear_of(&snapshot.catalog) {
+    let known = outside.find_wire(hash, target, qtype)?;
+    if !known.is_clear_of(catalog) {
         return None;
     }
     let ttl = known.fresh(now)?.min(link.ttl);
     known.mark_used();
-    Some(Direct::Flattened { known, ttl, rotate: snapshot.rules.rotate })
+    if let Some(note) = note {
+        outside.note(note, known, catalog);
+    }
+    Some(Direct::Flattened { set: known.addresses(), ttl, rotate })
 }
 
 /// The record that the walk would follow without showing it.

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod flattened;
 pub mod grant;
 pub mod hold;
+pub mod note;
 pub mod outside;
 pub mod prefix;
 pub mod question;

@@ -14,6 +14,7 @@ use crate::base::rtype::{self, CLASS_IN, RType};
 use crate::base::time::UnixTime;
 use crate::model::catalog::Catalog;
 use crate::model::flattened::{self, Addresses, Entry, Key, Outcome, Update};
+use crate::model::note::{Note, Noted, Numbers};
 use crate::model::zone::RrSet;
 
 /// Octets of a target and its addresses that lie within a [`Known`]; most have no more.
@@ -151,19 +152,22 @@ fn write(addresses: &Addresses, ttl: u32, wire: &mut Vec<u8>) {
 
 /// See the file's head. Cloning shares everything; a change copies a page.
 #[derive(Clone, Default)]
-pub struct Outside(Pages<Arc<Known>>);
+pub struct Outside {
+    known: Pages<Arc<Known>>,
+    numbers: Numbers,
+}
 
 impl Outside {
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Known> {
-        self.0.iter().map(|known| &**known)
+        self.known.iter().map(|known| &**known)
     }
 
     /// What is known of `target` for this type. Allocates nothing.
@@ -176,41 +180,63 @@ impl Outside {
     #[inline]
     pub fn find_wire(&self, hash: u64, target: &[u8], rtype: RType) -> Option<&Known> {
         let is = |k: &Arc<Known>| k.rtype == rtype && k.octets().0 == target;
-        self.0.find(slot_hash(hash, rtype), is).map(|known| &**known)
+        self.known.find(slot_hash(hash, rtype), is).map(|known| &**known)
     }
 
     /// Asks for what [`Outside::prefetch_slot`] reads, for the name with this hash.
     #[inline]
     pub fn prefetch_page(&self, hash: u64, rtype: RType) {
-        self.0.prefetch_page(slot_hash(hash, rtype));
+        self.known.prefetch_page(slot_hash(hash, rtype));
     }
 
     /// Asks for what [`Outside::prefetch_known`] reads.
     #[inline]
     pub fn prefetch_slot(&self, hash: u64, rtype: RType) {
-        self.0.prefetch_slot(slot_hash(hash, rtype));
+        self.known.prefetch_slot(slot_hash(hash, rtype));
     }
 
     /// Asks for what is known of the name; returns whether there most likely is something.
     #[inline]
     pub fn prefetch_known(&self, hash: u64, rtype: RType) -> bool {
-        let known = self.0.find(slot_hash(hash, rtype), |_| true);
+        let known = self.known.find(slot_hash(hash, rtype), |_| true);
         if let Some(known) = known {
             mem::prefetch_value(&**known);
         }
         known.is_some()
     }
 
+    /// What the note of an alias says, if that is what is known of its target for this type, and `catalog` has no zone
+    /// on the way there.
+    #[inline]
+    pub fn noted(&self, note: Note<'_>, rtype: RType, catalog: &Catalog) -> Option<Noted> {
+        note.read(self.numbers.of(slot_hash(note.hash(), rtype)), catalog.mark()?)
+    }
+
+    /// Whether it most likely says something.
+    #[inline]
+    pub fn is_noted(&self, note: Note<'_>, rtype: RType) -> bool {
+        note.is_of(self.numbers.of(slot_hash(note.hash(), rtype)))
+    }
+
+    /// Notes what is known of the target, which is clear of `catalog`.
+    pub fn note(&self, note: Note<'_>, known: &Known, catalog: &Catalog) {
+        let Entry { addresses, expires, ttl, .. } = known.entry();
+        if let (Some(mark), Some(noted)) = (catalog.mark(), Noted::new(addresses, *expires, *ttl)) {
+            note.write(self.numbers.of(slot_hash(note.hash(), known.rtype)), mark, &noted);
+        }
+    }
+
     /// Takes in what is new, and forgets what is to be forgotten.
     pub fn update(&mut self, updates: Vec<Update>, key: &HashKey) {
         for (what, entry) in updates {
             let hash = slot_hash(key.name(what.target.as_wire()), what.rtype);
+            self.numbers.change(hash);
             match entry {
                 Some(entry) => {
                     let known = Arc::new(Known::new(what.clone(), entry));
-                    self.0.put(hash, known, |k| k.key == what);
+                    self.known.put(hash, known, |k| k.key == what);
                 }
-                None => drop(self.0.take(hash, |k| k.key == what)),
+                None => drop(self.known.take(hash, |k| k.key == what)),
             }
         }
     }

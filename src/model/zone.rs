@@ -6,8 +6,8 @@
 //! RRset    type, count, TTL, then its RRs as they go on the wire, each with the owner `C0 0C`
 //! index    (tag, offset) pairs, open addressing by the keyed hash of the whole name
 //! ```
-//! Behind an alias whose target lies outside the zone stands the hash of the target, in eight octets; behind such a
-//! CNAME, in four, the number of its seal (`seal.rs`), which lies beside the block.
+//! Behind an alias whose target lies outside the zone stands the hash of the target, in eight octets. Behind that, and
+//! behind such a CNAME, stands in four where its note (`note.rs`) or seal (`seal.rs`) is among the words beside it all.
 //! A name in rdata that RFC 1035 lets us compress and that ends in the apex ends in a placeholder `C0 00`; the
 //! encoder adds the place of the apex in its message. All numbers are little-endian but those on the wire.
 
@@ -20,6 +20,7 @@ use crate::base::mem::{self, Block};
 use crate::base::name::{self, Name};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
+use crate::model::note::{self, Note};
 use crate::model::seal::Seal;
 
 /// Octets of an RR before its rdata when the owner is a pointer: owner, type, class, TTL, rdata length.
@@ -34,7 +35,7 @@ const AT_SERIAL: usize = 20;
 const AT_APEX_NODE: usize = 24;
 const AT_NEGATIVE_TTL: usize = 28;
 const AT_SOA: usize = 32;
-const AT_EDGES: usize = 36;
+const AT_BESIDE: usize = 36;
 const RRSET_HEAD: usize = 14;
 
 /// What a node is, beside its RRsets.
@@ -82,8 +83,8 @@ pub struct RrSet<'z> {
     pub ttl: u32,
     /// RRs with owner `C0 0C`.
     pub wire: &'z [u8],
-    /// Offsets (u16) in `wire` of placeholders for the apex; of a CNAME that leads out of its zone the number of its
-    /// seal (u32). A CNAME within the zone has one offset, so that the length tells them apart.
+    /// Offsets (u16) in `wire` of placeholders for the apex; of a CNAME or alias that leads out of its zone the place
+    /// (u32) of its seal or note. One within the zone has one offset, so that the length tells them apart.
     fixups: &'z [u8],
 }
 
@@ -101,7 +102,7 @@ impl<'z> RrSet<'z> {
 
     /// Offsets in `wire` where `C0 00` stands for the apex.
     pub fn placeholders(&self) -> impl Iterator<Item = usize> + 'z {
-        let fixups = if self.edge().is_some() { &[] } else { self.fixups };
+        let fixups = if self.beside().is_some() { &[] } else { self.fixups };
         fixups.chunks_exact(2).map(|c| usize::from(u16::from_le_bytes([c[0], c[1]])))
     }
 
@@ -150,11 +151,12 @@ impl<'z> RrSet<'z> {
 }
 
 impl<'z> RrSet<'z> {
-    /// The number of its seal, if it has one.
+    /// Where its words are among those beside the block, if it has some.
     #[inline]
-    fn edge(&self) -> Option<usize> {
-        let number: [u8; 4] = self.fixups.try_into().ok()?;
-        (self.rtype == rtype::CNAME).then_some(u32::from_le_bytes(number) as usize)
+    fn beside(&self) -> Option<usize> {
+        let place: [u8; 4] = self.fixups.try_into().ok()?;
+        let leads = matches!(self.rtype, rtype::CNAME | rtype::ALIAS);
+        leads.then_some(u32::from_le_bytes(place) as usize)
     }
 
     /// The target of a CNAME or alias, if it lies outside the zone, and its hash.
@@ -188,22 +190,36 @@ impl ZoneData {
     /// A zone from such octets.
     pub fn from_block(block: Block) -> ZoneData {
         let zone = ZoneData(block);
-        zone.0.put_beside(zone.u32_at(AT_EDGES) as usize);
+        zone.0.put_beside(zone.u32_at(AT_BESIDE) as usize);
         zone
     }
 
     /// The seal of `set`, which is an RRset of this zone: of a CNAME that leads out of it and that no wildcard makes.
     #[inline]
     pub fn seal(&self, set: RrSet<'_>) -> Option<Seal<'_>> {
-        self.0.beside().get(set.edge()?).map(Seal::new)
+        let place = set.beside().filter(|_| set.rtype == rtype::CNAME)?;
+        self.0.beside().get(place).map(Seal::new)
     }
 
-    /// Asks for that.
+    /// The note of `set`, which is an RRset of this zone, for addresses of this type: of an alias that leads out of it.
     #[inline]
-    pub fn prefetch_seal(&self, set: RrSet<'_>) {
-        if let Some(number) = set.edge() {
-            mem::prefetch(self.0.beside(), number);
+    pub fn note(&self, set: RrSet<'_>, qtype: RType) -> Option<Note<'_>> {
+        let place = set.beside().filter(|_| set.rtype == rtype::ALIAS)?;
+        // The hash of the target stands behind the record.
+        let hash = u64::from_le_bytes(*set.wire.last_chunk()?);
+        Note::new(self.0.beside().get(place..place + note::WORDS)?, qtype, hash)
+    }
+
+    /// Asks for its seal, or for its note.
+    #[inline]
+    pub fn prefetch_beside(&self, set: RrSet<'_>, qtype: RType) {
+        let Some(place) = set.beside() else { return };
+        if set.rtype == rtype::CNAME {
+            return mem::prefetch(self.0.beside(), place);
         }
+        let (start, end) = Note::place(qtype);
+        mem::prefetch(self.0.beside(), place + start);
+        mem::prefetch(self.0.beside(), place + end - 1);
     }
 
     fn u32_at(&self, at: usize) -> u32 {

@@ -5,6 +5,7 @@ use crate::base::rtype;
 use crate::engine::answer::{Outcome, Rcode};
 use crate::engine::direct::Direct;
 use crate::model::catalog::Zone;
+use crate::model::note;
 use crate::model::zone::RrSet;
 use crate::wire::Reply;
 use crate::wire::parse::Query;
@@ -31,7 +32,7 @@ pub fn answer(
         Direct::Data(set) => (set, Rcode::NoError, Outcome::Answered),
         Direct::NoData(soa) => (soa, Rcode::NoError, Outcome::NoData),
         Direct::NxDomain(soa) => (soa, Rcode::NxDomain, Outcome::NxDomain),
-        Direct::Flattened { known, .. } => (known.addresses(), Rcode::NoError, Outcome::Flattened),
+        Direct::Flattened { set, .. } => (set, Rcode::NoError, Outcome::Flattened),
     };
     let apex_len = zone.apex().len();
     // The root is shorter than a pointer to it.
@@ -55,9 +56,11 @@ pub fn answer(
         own_by(body, &set, apex, set.ttl.min(zone.data.negative_ttl()));
     } else if let Direct::Flattened { ttl, rotate, .. } = found {
         // Addresses of one family have one length.
-        let each = set.wire.len() / usize::from(set.count.max(1));
-        let ttl = ttl.to_be_bytes();
-        body.chunks_exact_mut(each.max(1)).for_each(|rr| rr[6..10].copy_from_slice(&ttl));
+        let each = note::record_len(set.rtype);
+        if ttl != set.ttl {
+            let ttl = ttl.to_be_bytes();
+            body.chunks_exact_mut(each).for_each(|rr| rr[6..10].copy_from_slice(&ttl));
+        }
         if rotate && set.count > 1 {
             // As in `encode`: what the client drew at random turns them.
             let id = u16::from_be_bytes([packet[0], packet[1]]);

@@ -16,6 +16,7 @@ use crate::engine::answer::{Answer, Denied, EdeCode, Names, Need, Outcome, Rcode
 use crate::engine::{self, ahead};
 use crate::model::catalog::Zone;
 use crate::model::flattened::Key;
+use crate::model::note::Room;
 use crate::model::question::{Client, Transport};
 use crate::model::snapshot::Snapshot;
 use parse::{Parse, Query};
@@ -200,7 +201,8 @@ impl<'s> Message<'_, 's> {
             return None;
         }
         let question = &self.query.question;
-        let found = engine::direct::find(snapshot, zone, question, self.now)?;
+        let mut room = Room::default();
+        let found = engine::direct::find(snapshot, zone, question, self.now, &mut room)?;
         let size = size_max(self.query, self.client.transport).min(out.len());
         direct::answer(found, zone, self.query, self.packet, &mut out[..size])
     }

@@ -1,7 +1,7 @@
 //! Makes the block of a zone out of its records.
 
 use super::{
-    AT_APEX_NODE, AT_EDGES, AT_INDEX, AT_MASK, AT_NEGATIVE_TTL, AT_NODES, AT_RECORDS, AT_SERIAL,
+    AT_APEX_NODE, AT_BESIDE, AT_INDEX, AT_MASK, AT_NEGATIVE_TTL, AT_NODES, AT_RECORDS, AT_SERIAL,
     AT_SOA, HEADER, NodeFlags, RR_HEAD, RRSET_HEAD, ZoneData,
 };
 use crate::base::hash::HashKey;
@@ -9,6 +9,7 @@ use crate::base::mem::{Arena, Block};
 use crate::base::name::{self, Name};
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, RType};
+use crate::model::note;
 use crate::rdata;
 
 /// Why records cannot become a zone block.
@@ -42,8 +43,8 @@ pub struct ZoneBuilder<'k> {
     /// (hash, offset) of each node.
     nodes: Vec<(u64, u32)>,
     records: u32,
-    /// CNAMEs that lead out of the zone and have a seal.
-    edges: u32,
+    /// Words beside the block: seals and notes.
+    beside: u32,
     open_rrset: Option<usize>,
     fixups: Vec<u16>,
     error: Option<BuildError>,
@@ -61,7 +62,7 @@ impl<'k> ZoneBuilder<'k> {
             block,
             nodes: Vec::new(),
             records: 0,
-            edges: 0,
+            beside: 0,
             open_rrset: None,
             fixups: Vec::new(),
             error: None,
@@ -178,7 +179,7 @@ impl<'k> ZoneBuilder<'k> {
             self.error = Some(BuildError::BadOrder);
         }
         self.block[set + 8..set + 12].copy_from_slice(&(wire as u32).to_le_bytes());
-        self.number_edge(set);
+        self.make_room_beside(set);
         let fixups = self.fixups.len() as u16;
         self.block[set + 12..set + 14].copy_from_slice(&fixups.to_le_bytes());
         for f in self.fixups.drain(..) {
@@ -195,15 +196,22 @@ impl<'k> ZoneBuilder<'k> {
         }
     }
 
-    /// Gives a CNAME a seal, unless its target lies in the zone or a wildcard gives it to many names.
-    fn number_edge(&mut self, set: usize) {
+    /// Gives a CNAME a seal and an alias a note, unless its target lies in the zone; no seal if a wildcard gives it to
+    /// many names.
+    fn make_room_beside(&mut self, set: usize) {
         let head = |at: usize| u16::from_le_bytes([self.block[set + at], self.block[set + at + 1]]);
+        if head(2) != 1 || !self.fixups.is_empty() {
+            return;
+        }
         let (_, node) = *self.nodes.last().expect("an RRset has a node");
         let is_wildcard = self.block[node as usize + 4..].starts_with(b"\x01*");
-        if head(0) == rtype::CNAME && head(2) == 1 && self.fixups.is_empty() && !is_wildcard {
-            self.fixups.extend([self.edges as u16, (self.edges >> 16) as u16]);
-            self.edges += 1;
-        }
+        let words = match head(0) {
+            rtype::CNAME if !is_wildcard => 1,
+            rtype::ALIAS => note::WORDS as u32,
+            _ => return,
+        };
+        self.fixups.extend([self.beside as u16, (self.beside >> 16) as u16]);
+        self.beside += words;
     }
 
     /// The zone of all records pushed, in an allocation of its own.
@@ -269,7 +277,7 @@ impl<'k> ZoneBuilder<'k> {
             (AT_NODES, self.nodes.len() as u32),
             (AT_RECORDS, self.records),
             (AT_SERIAL, serial),
-            (AT_EDGES, self.edges),
+            (AT_BESIDE, self.beside),
             (AT_APEX_NODE, apex_at),
             (AT_NEGATIVE_TTL, soa_ttl.min(minimum)),
         ] {
