@@ -3,6 +3,7 @@
 mod api;
 mod echo;
 mod load;
+mod outside;
 mod process;
 mod report;
 mod servers;
@@ -198,6 +199,9 @@ fn measure_set(run: &Run, set: Set, versions: &mut Value) -> Outcome<Value> {
     if subjects.is_empty() {
         return Err("no server".into());
     }
+    if set.aliases() > 0 {
+        subjects.iter().try_for_each(outside::fill)?;
+    }
     let servers = subjects.len();
     if run.steps.contains(&Step::Edits) && set != Set::Pair && set != Set::Big {
         for subject in &subjects {
@@ -216,6 +220,9 @@ fn measure_set(run: &Run, set: Set, versions: &mut Value) -> Outcome<Value> {
 fn up(run: &Run, plan: Plan, found: &mut Value) -> Outcome<Subject> {
     let name = plan.server.title().to_owned();
     plan.prepare()?;
+    if plan.set.aliases() > 0 {
+        outside::start(plan.upstream())?;
+    }
     let log = plan.home.join("log");
     let (mut process, took) = steps::bring_up(&plan, &log)?;
     eprintln!("{name:<16} up: {took}");

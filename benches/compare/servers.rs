@@ -111,9 +111,14 @@ impl Plan {
         self.apexes().map(|(apex, file)| line(apex, file)).collect()
     }
 
+    /// Port of the resolver that is asked for what aliases lead to.
+    pub fn upstream(&self) -> u16 {
+        self.port + 2
+    }
+
     fn bailiwick(&self) -> io::Result<()> {
         let nap = if self.server == Server::BailiwickNap { NAP } else { "" };
-        let behind = format!("{nap}{}", self.set.config());
+        let behind = format!("{nap}{}", self.set.config(self.upstream()));
         self.write("config.toml", include_str!("configs/bailiwick.toml"), &behind)
     }
 

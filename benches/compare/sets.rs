@@ -35,7 +35,7 @@ pub enum Load {
     Nx,
     /// Every name once, in no order.
     Uniq,
-    /// Addresses, as a base for the four below.
+    /// Addresses, as a base for the five below.
     Hit,
     /// A CNAME inside the zone.
     InZone,
@@ -45,6 +45,8 @@ pub enum Load {
     Denied,
     /// Names of no zone.
     Unknown,
+    /// An alias of a name outside, out of the cache.
+    Alias,
 }
 
 impl Load {
@@ -58,6 +60,7 @@ impl Load {
             Load::Crossing => "granted crossing",
             Load::Denied => "denied",
             Load::Unknown => "unknown zone",
+            Load::Alias => "cached alias",
         }
     }
 }
@@ -120,7 +123,7 @@ impl Set {
             Set::Big => GROUPS * 20 + 3,
             Set::Many100k => 100_000 * 10,
             Set::Many1m => 1_000_000 * 5,
-            Set::Pair => PAIR_HOSTS * 5 + 4,
+            Set::Pair => PAIR_HOSTS * 6 + 4,
         }
     }
 
@@ -162,7 +165,8 @@ impl Set {
             Set::Pair if i == 0 => (0..PAIR_HOSTS).try_for_each(|host| {
                 write!(out, "h{host} A {0}\nc{host} CNAME h{host}\n", address(host))?;
                 writeln!(out, "g{host} CNAME h{host}.provider.example.")?;
-                writeln!(out, "r{host} CNAME h{host}.provider.example.")
+                writeln!(out, "r{host} CNAME h{host}.provider.example.")?;
+                writeln!(out, "f{host} ALIAS t{host}.edge.example.")
             }),
             Set::Pair => {
                 (0..PAIR_HOSTS).try_for_each(|host| writeln!(out, "h{host} A {}", address(host)))
@@ -203,21 +207,33 @@ impl Set {
         fs::write(done, "")
     }
 
-    /// Tables that the config needs beside the server's own.
-    pub fn config(self) -> String {
+    /// Tables that the config needs beside the server's own; `upstream` is the port of one.
+    pub fn config(self, upstream: u16) -> String {
         let grant = |host| {
             format!(
                 "[[grants]]\nhostname = \"g{host}.shop.example\"\nzone = \"provider.example\"\n"
             )
         };
-        if self == Set::Pair { (0..PAIR_HOSTS).map(grant).collect() } else { String::new() }
+        if self != Set::Pair {
+            return String::new();
+        }
+        let flatten =
+            format!("[flatten]\nupstream = [\"127.0.0.1:{upstream}\"]\nallow_special = true\n");
+        (0..PAIR_HOSTS).map(grant).chain([flatten]).collect()
     }
 
     pub fn loads(self) -> &'static [Load] {
         match self {
-            Set::Pair => &[Load::Hit, Load::InZone, Load::Crossing, Load::Denied, Load::Unknown],
+            Set::Pair => {
+                &[Load::Hit, Load::Alias, Load::InZone, Load::Crossing, Load::Denied, Load::Unknown]
+            }
             _ => &[Load::Mixed, Load::Nx, Load::Uniq],
         }
+    }
+
+    /// How many names are asked outside for the cached aliases.
+    pub fn aliases(self) -> usize {
+        if self == Set::Pair { PAIR_HOSTS } else { 0 }
     }
 
     /// One question of a load; `n` counts them.
@@ -225,6 +241,7 @@ impl Set {
         let pair = |letter: &str| (format!("{letter}{}.shop.example", shuffled(n, PAIR_HOSTS)), A);
         match (load, self) {
             (Load::Hit, _) => pair("h"),
+            (Load::Alias, _) => pair("f"),
             (Load::InZone, _) => pair("c"),
             (Load::Crossing, _) => pair("g"),
             (Load::Denied, _) => pair("r"),
