@@ -329,6 +329,8 @@ impl Signals {
     /// Must be called inside the runtime.
     fn listen() -> Result<Signals, DaemonError> {
         let listen = |kind| signal(kind).map_err(DaemonError::Signal);
+        // A file that may not grow any more is an error of one write; unheard, the signal would end the process.
+        drop(listen(SignalKind::from_raw(nix::libc::SIGXFSZ))?);
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

@@ -4,6 +4,7 @@
 mod support;
 
 mod abuse;
+mod alone;
 mod api;
 mod children;
 mod cli;

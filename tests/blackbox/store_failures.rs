@@ -3,10 +3,11 @@
 //! what was acknowledged is there, and nothing crosses that should not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::alone::{self, is_alone};
 use crate::api::API;
 use crate::records;
 use crate::support::http::Client;
@@ -245,41 +246,28 @@ fn killed_while_writes_go_on_it_is_the_old_or_the_new() {
 
 // --- In a file system of its own ------------------------------------------------------------------------------------
 
-const ALONE: &str = "BAILIWICK_TEST_ALONE";
+const FULL_DISK: &str = "store_failures::a_full_disk_refuses_writes_and_serves_on";
 
-/// Runs a test of this file once more, where it may mount what it likes and nobody sees it. `true`: this is that run.
-fn is_alone(test: &str) -> bool {
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let test = format!("store_failures::{test}");
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "--"])
-        .arg(std::env::current_exe().expect("this program"))
-        .args(["--exact", &test, "--include-ignored", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .expect("unshare is there");
-    let said = [output.stdout, output.stderr].map(|o| String::from_utf8_lossy(&o).into_owned());
-    assert!(output.status.success() && said[0].contains("1 passed"), "{}\n{}", said[0], said[1]);
-    false
-}
-
-fn mount(arguments: &[&str], at: &Path) {
-    let mounted = Command::new("mount").args(arguments).arg(at).status().expect("mount is there");
-    assert!(mounted.success(), "mount {arguments:?}");
-}
-
-/// A provider and a client, and `data/` on a small file system.
-fn small_world() -> World {
+/// A provider and a client, and an empty `data/`.
+fn world(server: &str) -> World {
     let world = World::new();
     world.zone("saas/saas.test", SAAS);
     world.zone("client/client.test", CLIENT);
-    world.config("", &format!("{API}{PROVIDER}"));
-    let data = world.path("data");
-    fs::create_dir(&data).expect("the data folder");
-    mount(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], &data);
+    world.config(server, &format!("{API}{PROVIDER}"));
+    fs::create_dir(world.path("data")).expect("the data folder");
     world
+}
+
+fn activate(server: &Server, labels: &[&str]) {
+    for label in labels {
+        assert_eq!(run(&server.world, &create(label)).unwrap()["status"], "active");
+    }
+}
+
+/// Zones are served from memory: an edit is answered.
+fn expect_edits(server: &Server) {
+    server.world.zone("saas/saas.test", "%std%proxy A 203.0.113.10\nnew A 192.0.2.7\n");
+    server.wait_for("new.saas.test", "A", |answer| !answer.answer.is_empty());
 }
 
 /// Takes all room there is.
@@ -295,18 +283,19 @@ fn fill(data: &Path) {
 #[test]
 #[ignore = "needs unshare and the right to mount"]
 fn a_full_disk_refuses_writes_and_serves_on() {
-    if !is_alone("a_full_disk_refuses_writes_and_serves_on") {
+    if !is_alone(FULL_DISK, "--mount") {
         return;
     }
-    let mut server = small_world().start();
-    for label in ["one", "two", "three"] {
-        assert_eq!(run(&server.world, &create(label)).unwrap()["status"], "active");
-    }
+    let world = world("");
+    let data = world.path("data");
+    let folder = data.to_str().expect("a path of ours");
+    alone::run("mount", &["-t", "tmpfs", "-o", "size=3m", "tmpfs", folder]);
+    let mut server = world.start();
+    activate(&server, &["one", "two", "three"]);
     let saas = Client::new(&server, Some("saas"));
     let zone = saas.get("/client/v4/zones").result()[0]["id"].as_str().unwrap().to_owned();
     let hostnames = format!("/client/v4/zones/{zone}/custom_hostnames");
     // Until the log of the database has no room in what it has already.
-    let data = server.world.path("data");
     let mut made = Vec::new();
     let refused = (0..200).find_map(|n| {
         fill(&data);
@@ -324,9 +313,8 @@ fn a_full_disk_refuses_writes_and_serves_on() {
     let gone = run(&server.world, "hostname delete one.client.test");
     assert!(gone.unwrap_err().contains("the disk is full"));
     assert!(crosses(&server.query("one.client.test", "A")));
-    // Zones are served from memory: edits count, and who owns a name does at once.
-    server.world.zone("saas/saas.test", "%std%proxy A 203.0.113.10\nnew A 192.0.2.7\n");
-    server.wait_for("new.saas.test", "A", |answer| !answer.answer.is_empty());
+    // Edits count, and who owns a name does at once.
+    expect_edits(&server);
     server.world.remove("client/client.test");
     server.wait_for("two.client.test", "A", |answer| answer.rcode_text() == "REFUSED");
     server.world.zone("thief/client.test", &format!("{CLIENT}here A 192.0.2.8\n"));
@@ -345,48 +333,100 @@ fn a_full_disk_refuses_writes_and_serves_on() {
     assert!(!crosses(&server.query("two.client.test", "A")));
 }
 
+// --- Where it may not write -----------------------------------------------------------------------------------------
+
+/// How large the files may be that it writes, for a server that runs.
+fn limit_files(server: &Server, soft: &str) {
+    let process = server.id().to_string();
+    alone::run("prlimit", &["--pid", &process, &format!("--fsize={soft}:")]);
+}
+
 #[test]
-#[ignore = "needs unshare and the right to mount"]
-fn a_folder_that_cannot_be_written_is_served_from() {
-    if !is_alone("a_folder_that_cannot_be_written_is_served_from") {
-        return;
+fn files_that_may_not_grow_refuse_writes_and_are_served_from() {
+    let mut server = world("").start();
+    activate(&server, &["one", "two"]);
+    limit_files(&server, "4096");
+    // Until the log of the database has no room in what it has already.
+    let mut made = Vec::new();
+    let refused = (0..200).find_map(|n| {
+        let label = format!("more{n}");
+        run(&server.world, &create(&label)).map(|_| made.push(label)).err()
+    });
+    let refused = refused.expect("nothing may grow");
+    assert!(server.alive(), "the file that is too large ended it: {refused}");
+    assert!(refused.contains("the database cannot be used"), "{refused}");
+    assert!(!crosses(&server.query(&format!("more{}.client.test", made.len()), "A")));
+    let kept = run(&server.world, "hostname delete one.client.test");
+    assert!(kept.unwrap_err().contains("the database cannot be used"));
+    assert!(crosses(&server.query("one.client.test", "A")));
+    expect_edits(&server);
+    // What was refused did not happen, nor did half of it; and writes work again once there is room.
+    limit_files(&server, "unlimited");
+    let again = poll(PATIENCE, || run(&server.world, &create("again")).ok());
+    assert_eq!(again.expect("there is room")["status"], "active");
+    run(&server.world, "hostname delete two.client.test").unwrap();
+    for _ in 0..2 {
+        for (label, wanted) in [("one", true), ("again", true), ("two", false), ("never", false)] {
+            let answer = server.query(&format!("{label}.client.test"), "A");
+            assert_eq!(crosses(&answer), wanted, "{label}: {}", answer.show());
+        }
+        server.crash();
     }
-    let mut server = small_world().start();
-    assert_eq!(run(&server.world, &create("one")).unwrap()["status"], "active");
+}
+
+/// Whether somebody who is not root may write in the folder and the files there.
+fn allow_writes(folder: &Path, allowed: bool) {
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    for entry in fs::read_dir(folder).expect("the data folder") {
+        let entry = entry.expect("a file");
+        if entry.file_type().expect("a file").is_file() {
+            set(&entry.path(), if allowed { 0o600 } else { 0o400 }).expect("a mode");
+        }
+    }
+    set(folder, if allowed { 0o700 } else { 0o500 }).expect("a mode");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_served_from() {
+    // Root may write everywhere, so as root the server is somebody else.
+    let nobody = nix::unistd::User::from_name("nobody").expect("users").expect("nobody");
+    let is_root = nix::unistd::Uid::effective().is_root();
+    let world = world(if is_root { "user = \"nobody\"" } else { "" });
+    let data = world.path("data");
+    if is_root {
+        let (user, group) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+        std::os::unix::fs::chown(&data, Some(user), Some(group)).expect("root may");
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(world.path(""), open).expect("its own folder");
+    }
+    let mut server = world.start();
+    activate(&server, &["one"]);
     let saas = Client::new(&server, Some("saas"));
     server.terminate();
-    let data = server.world.path("data");
-    mount(&["-o", "remount,ro"], &data);
+    allow_writes(&data, false);
     server.start_again();
     let saas = Client { address: server.http.expect("the API is on"), ..saas };
     assert!(crosses(&server.query("one.client.test", "A")));
-    assert!(!crosses(&server.query("two.client.test", "A")));
-    let refused = saas.get("/client/v4/zones").result()[0]["id"].as_str().map(|zone| {
-        let body = json!({ "hostname": "two.client.test" });
-        saas.post(&format!("/client/v4/zones/{zone}/custom_hostnames"), &body)
-    });
-    let refused = refused.expect("an account sees its zone");
+    let zones = saas.get("/client/v4/zones").result();
+    let zone = zones[0]["id"].as_str().expect("an account sees its zone");
+    let body = json!({ "hostname": "two.client.test" });
+    let refused = saas.post(&format!("/client/v4/zones/{zone}/custom_hostnames"), &body);
     assert!(refused.status >= 500, "{refused:?}");
     let said = refused.json()["errors"][0]["message"].to_string();
     assert!(said.contains("cannot be written"), "{said}");
     assert!(!crosses(&server.query("two.client.test", "A")));
-    server.world.zone("saas/saas.test", "%std%proxy A 203.0.113.10\nnew A 192.0.2.7\n");
-    server.wait_for("new.saas.test", "A", |answer| !answer.answer.is_empty());
+    expect_edits(&server);
     server.terminate();
-    mount(&["-o", "remount,rw"], &data);
+    allow_writes(&data, true);
     server.start_again();
-    assert_eq!(run(&server.world, &create("two")).unwrap()["status"], "active");
+    activate(&server, &["two"]);
     assert!(crosses(&server.query("one.client.test", "A")));
 }
 
 // --- Damaged --------------------------------------------------------------------------------------------------------
 
 fn damaged_world() -> Server {
-    let world = World::new();
-    world.zone("saas/saas.test", SAAS);
-    world.zone("client/client.test", CLIENT);
-    world.config("", &format!("{API}{PROVIDER}"));
-    let server = world.start();
+    let server = world("").start();
     for n in 0..30 {
         assert_eq!(run(&server.world, &create(&format!("h{n}"))).unwrap()["status"], "active");
     }
@@ -466,4 +506,25 @@ fn a_row_that_was_changed_silently_is_no_grant() {
     server.start_again();
     assert!(!crosses(&server.query("hx.client.test", "A")));
     expect_no_grants(&server);
+}
+
+#[test]
+fn a_zone_that_changes_hands_gives_nobody_what_cannot_be_read() {
+    let mut server = world("").start();
+    activate(&server, &["one", "two", "three"]);
+    // A row that makes no sense: what lies behind it is not found any more, by names.
+    let database = rusqlite::Connection::open(server.world.path("data/bailiwick.db")).unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
+    let damage = "UPDATE hostnames SET revision = -1 WHERE hostname = 'one.client.test'";
+    assert_eq!(database.execute(damage, []).unwrap(), 1);
+    drop(database);
+    server.world.remove("client/client.test");
+    server.wait_for("two.client.test", "A", |answer| answer.rcode_text() == "REFUSED");
+    server.world.zone("thief/client.test", &format!("{CLIENT}here A 192.0.2.8\n"));
+    server.wait_for("here.client.test", "A", |answer| !answer.answer.is_empty());
+    for label in ["one", "two", "three"] {
+        let answer = server.query(&format!("{label}.client.test"), "A");
+        assert!(!crosses(&answer), "{label} was granted to somebody else: {}", answer.show());
+    }
+    assert!(server.alive());
 }
