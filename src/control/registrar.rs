@@ -24,7 +24,7 @@ use crate::hostname::seen::Seen;
 use crate::hostname::verify::{self, Provider};
 use crate::model::prefix::Prefixes;
 use crate::store::state::change::{Change, of_step};
-use crate::store::state::{CommitError, Control, Due, Failure, Refused, Store};
+use crate::store::state::{CommitError, Control, Due, Failure, Refused, Store, Trouble};
 
 /// Custom hostnames read from the store at a time, when many have to be looked at.
 const PAGE: usize = 500;
@@ -68,6 +68,18 @@ pub enum RequestError {
     NotInZone,
     Refused(Refusal),
     Store(CommitError),
+}
+
+impl RequestError {
+    /// Whether more is wrong with the store than that it cannot be written.
+    pub fn is_unread(&self) -> bool {
+        match self {
+            RequestError::Store(CommitError::Failed(failure)) => {
+                !matches!(failure.trouble, Trouble::Full | Trouble::ReadOnly)
+            }
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Display for RequestError {
@@ -369,7 +381,8 @@ impl Registrar {
     }
 
     /// Zones at or below `apex` came, went or changed hands, or a hold there changed: what is bound to another owner is
-    /// void, what is held now is blocked, and the rest is worth a look.
+    /// void, what is held now is blocked, and the rest is worth a look. After an error that is more than a refusal to
+    /// write, some were not even read.
     pub fn names_changed(
         &mut self,
         cx: &mut Context<'_>,
@@ -378,7 +391,11 @@ impl Registrar {
         let mut done = Done::default();
         let (mut after, mut failed) = (None, None);
         loop {
-            let page = cx.store.hostnames_within(apex, after.as_ref(), PAGE)?;
+            let page = cx.store.hostnames_within(apex, after.as_ref(), PAGE);
+            let page = page.unwrap_or_else(|failure| {
+                failed = Some(failure.into());
+                Vec::new()
+            });
             let Some(last) = page.last() else { break };
             after = Some((last.hostname.clone(), last.provider.zone));
             for old in page {

@@ -269,7 +269,13 @@ impl World {
         let done = self.with_registrar(now, "zone change", |r, cx| r.names_changed(cx, apex));
         match done {
             Ok(done) => self.check_all(&done.check, Trigger::Extra, now),
-            Err(error) => warn!(event = "hostnames-not-updated", zone = %apex, "{error}"),
+            Err(error) => {
+                warn!(event = "hostnames-not-updated", zone = %apex, "{error}");
+                // Who could not be read had no step: what is granted there is derived anew, or not at all.
+                if error.is_unread() {
+                    self.restate_within(apex, now);
+                }
+            }
         }
     }
 

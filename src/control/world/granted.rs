@@ -12,6 +12,7 @@ use super::custom::{Custom, View};
 use super::{Mentions, Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::limits::WITHDRAWN_SECS;
+use crate::base::name::Name;
 use crate::base::time::UnixTime;
 use crate::config::settings::Settings;
 use crate::control::registrar::World as _;
@@ -178,6 +179,14 @@ impl World {
             });
             self.put_state(hostname, zone, state, now);
         }
+    }
+
+    /// States anew all that is granted at or below a name.
+    pub(super) fn restate_within(&mut self, apex: &Name, now: Now) {
+        let grants = self.next.snapshot().grants.iter().filter(|g| g.hostname.is_within(apex));
+        let of = |g: Grant| (Hostname { base: g.hostname, wildcard: g.wildcard }, g.zone);
+        let all = grants.map(of).collect();
+        self.restate(all, now);
     }
 
     fn put_state(&mut self, hostname: Hostname, zone: ZoneId, wanted: Wanted, now: Now) {
