@@ -348,6 +348,17 @@ async fn special_purpose_addresses_are_not_even_connected_to() {
 }
 
 #[tokio::test]
+async fn a_name_that_turns_is_asked_where_it_was_seen() {
+    let dns = FakeResolver::start();
+    let pages = Pages::start(|_, _| Say::page(200, &token()));
+    // What was checked is what is connected to: whatever the name says a moment later.
+    dns.turns("shop.outside.org", &["127.0.0.1", "127.0.0.77"]);
+    let seen = walker(&dns, fetcher(&pages, true)).hostname(&look_of("shop.outside.org")).await;
+    assert_eq!(seen.v4, Lookup::Answered(vec![IpAddr::from([127, 0, 0, 1])]));
+    assert!(is_proof(&seen.page), "{seen:?}");
+}
+
+#[tokio::test]
 async fn own_doors_are_not_asked() {
     let pages = Pages::start(|_, _| Say::page(200, &token()));
     let mut settings = Settings::of(&Config::default());

@@ -1,5 +1,6 @@
 //! A recursive resolver of the test's own: it knows a few records, follows CNAMEs and makes names of wildcards.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +13,8 @@ pub struct FakeResolver {
     pub address: SocketAddr,
     records: Arc<Mutex<Vec<Record>>>,
     asked: Arc<Mutex<Vec<(String, RecordType)>>>,
+    /// Addresses that a name has in turn, the next one last.
+    turns: Arc<Mutex<HashMap<String, Vec<String>>>>,
 }
 
 fn name(text: &str) -> Name {
@@ -24,20 +27,29 @@ impl FakeResolver {
         let address = socket.local_addr().unwrap();
         let records = Arc::<Mutex<Vec<Record>>>::default();
         let asked = Arc::<Mutex<Vec<(String, RecordType)>>>::default();
+        let turns = Arc::<Mutex<HashMap<String, Vec<String>>>>::default();
         let (known, heard) = (Arc::clone(&records), Arc::clone(&asked));
+        let turning = Arc::clone(&turns);
         std::thread::spawn(move || {
             let mut octets = [0; 4096];
             while let Ok((len, from)) = socket.recv_from(&mut octets) {
                 let question = Message::from_vec(&octets[..len]).unwrap();
                 let query = question.queries[0].clone();
                 let asked = query.name().to_lowercase().to_string();
+                let mut known = known.lock().unwrap();
+                if query.query_type() == RecordType::A
+                    && let Some(next) = turning.lock().unwrap().get_mut(&asked).and_then(Vec::pop)
+                {
+                    known.retain(|record| record.name != name(&asked));
+                    known.push(record(&asked, &next));
+                }
                 heard.lock().unwrap().push((asked, query.query_type()));
-                let answer = answer(&question, &known.lock().unwrap());
+                let answer = answer(&question, &known);
                 // Who is gone is none of its business.
                 let _ = socket.send_to(&answer.to_vec().unwrap(), from);
             }
         });
-        FakeResolver { address, records, asked }
+        FakeResolver { address, records, asked, turns }
     }
 
     fn add(&self, owner: &str, data: RData) {
@@ -52,11 +64,14 @@ impl FakeResolver {
         self.add(owner, RData::TXT(TXT::new(vec![text.to_owned()])));
     }
 
-    pub fn address(&self, owner: &str, address: &str) {
-        match address.parse().unwrap() {
-            std::net::IpAddr::V4(v4) => self.add(owner, RData::A(A(v4))),
-            std::net::IpAddr::V6(v6) => self.add(owner, RData::AAAA(AAAA(v6))),
-        }
+    pub fn address(&self, owner: &str, text: &str) {
+        self.records.lock().unwrap().push(record(owner, text));
+    }
+
+    /// Each question for its IPv4 addresses finds the next of these; the last one stays.
+    pub fn turns(&self, owner: &str, addresses: &[&str]) {
+        let turns = addresses.iter().rev().map(|address| (*address).to_owned()).collect();
+        self.turns.lock().unwrap().insert(name(owner).to_string(), turns);
     }
 
     pub fn forget(&self, owner: &str) {
@@ -68,6 +83,14 @@ impl FakeResolver {
         let owner = name(owner).to_lowercase().to_string();
         self.asked.lock().unwrap().iter().filter(|(asked, _)| *asked == owner).count()
     }
+}
+
+fn record(owner: &str, text: &str) -> Record {
+    let data = match text.parse().unwrap() {
+        std::net::IpAddr::V4(v4) => RData::A(A(v4)),
+        std::net::IpAddr::V6(v6) => RData::AAAA(AAAA(v6)),
+    };
+    Record::from_rdata(name(owner), 60, data)
 }
 
 /// Records at a name, those of a wildcard with that name.
