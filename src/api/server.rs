@@ -25,6 +25,7 @@ use super::stream::Timed;
 use super::tls::Certificate;
 use super::{Api, Doors, Inputs, Peer, router};
 use crate::config::settings;
+use crate::control::background;
 
 /// Connections at once, in all and from one address.
 const CONNECTIONS: usize = 512;
@@ -97,7 +98,8 @@ impl Ready {
     pub fn open(self, doors: Doors) -> io::Result<Running> {
         let Ready { bound, certificate, inputs } = self;
         let mut runtime = Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(THREADS).thread_name("api").enable_all().build()?;
+        runtime.worker_threads(THREADS).thread_name("api").on_thread_start(background::step_back);
+        let runtime = runtime.enable_all().build()?;
         let api = Api::new(inputs, doors);
         if let Some(listener) = &bound.listener {
             say_listening(listener, certificate.is_some());

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::background;
 use super::command::{Command, Handle};
 use super::press::Published;
 use super::world::{Key, Now};
@@ -77,7 +78,10 @@ impl Imager {
     /// Starts the thread. `current`: as many changes are in the image that is there.
     pub fn start(self, current: Option<u64>) -> io::Result<Stop> {
         let (sender, stop) = sync_channel(1);
-        Builder::new().name("imager".to_owned()).spawn(move || self.run(&stop, current))?;
+        Builder::new().name("imager".to_owned()).spawn(move || {
+            background::step_back();
+            self.run(&stop, current);
+        })?;
         Ok(Stop { _sender: sender })
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::background;
 use crate::store::zones::{Change, Kept, Zones};
 
 /// Changes that wait at the most; then who sends waits too.
@@ -46,7 +47,10 @@ impl Keeper {
     pub fn start(zones: Zones) -> io::Result<Keeper> {
         let (sender, receiver) = sync_channel(QUEUE);
         let mut disk = Disk { zones, waiting: Vec::new(), octets: 0, failing: false };
-        let thread = Builder::new().name("keeper".to_owned()).spawn(move || disk.run(&receiver))?;
+        let thread = Builder::new().name("keeper".to_owned()).spawn(move || {
+            background::step_back();
+            disk.run(&receiver);
+        })?;
         Ok(Keeper { sender, thread: Some(thread) })
     }
 

@@ -2,6 +2,7 @@
 //! next snapshot here, by one writer.
 
 pub mod allowed;
+pub mod background;
 pub mod claims;
 pub mod command;
 pub mod directory;

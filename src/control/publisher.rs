@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
+use super::background;
 use super::command::{After, Command, Handle, Job, QUEUE, Reply};
 use super::directory::Directory;
 use super::files::ZonesFolder;
@@ -87,7 +88,10 @@ pub fn start(
     let ids = task.world.ids();
     let is_wanted = task.world.settings().api.listen.is_some();
     let directory = is_wanted.then(|| task.world.open_directory());
-    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || task.run());
+    let spawned = Builder::new().name("publisher".to_owned()).spawn(move || {
+        background::step_back();
+        task.run();
+    });
     let thread = spawned.map_err(|e| StartError::Io("cannot start the publisher's thread", e))?;
     Ok(Publisher { handle, press, figures, directory, ids, thread, imager, looks })
 }

@@ -56,8 +56,11 @@ pub fn measure(run: &Run, home: &Home) -> Outcome<Value> {
     let questions = questions(&zones);
     let mut table = Vec::new();
     let length = Duration::from_secs_f64(run.seconds);
+    let mark = process.mark();
     let alone = Generator::new(home.dns(), &questions)?.run(Pace::Rate(run.rate), length, || {});
-    table.push(row("questions alone", None, &alone, run.rate));
+    let mut first = row("questions alone", None, &alone, run.rate);
+    first["server_cpu"] = json!(process.since(&mark) as f64 / 1e9 / run.seconds);
+    table.push(first);
     for (title, how, rate) in [
         ("single writes", How::Single, Some(run.writes)),
         ("batches of 100", How::Batch, Some(run.writes)),

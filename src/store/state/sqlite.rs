@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::change::{AuditEntry, Change};
@@ -36,6 +37,9 @@ use crate::records::{Content, Record};
 
 /// Kibibytes of pages that SQLite keeps in memory.
 const CACHE_KIB: i32 = 16 << 10;
+/// Pages of the log after which they are put into the database: 32 MiB, which a start reads in a moment. Pages that are
+/// written again and again meanwhile are put there once.
+const LOG_PAGES: i32 = 8 << 10;
 /// How long to wait for somebody else's lock: an operator's tool that writes.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -116,6 +120,9 @@ impl Sqlite {
             c.pragma_update(None, "foreign_keys", true)?;
             c.pragma_update(None, "synchronous", "FULL")?;
             c.pragma_update(None, "cache_size", -CACHE_KIB)?;
+            c.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
+            // Else most statements that write are compiled anew each time: other values might want another plan.
+            c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             c.set_prepared_statement_cache_capacity(64);
             if !c.is_readonly("main")? {
                 c.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
