@@ -137,19 +137,24 @@ impl World {
         let Ok(opened) = open else { return Vec::new() };
         let (zones, snapshot) = (opened.registrar.zones(), next.snapshot());
         let view = View { snapshot, suffixes, settings, ownership, zones, prefixes };
-        let mut grants = Vec::new();
+        let hashed = |grant: Grant| (keys.names.name(grant.hostname.as_wire()), grant);
+        let store = opened.store();
+        let made = store.grants(|row| granted_by(&row, &view).map(hashed));
         let mut withdrawn = Vec::new();
-        let read = opened.store().grant_rows(&mut |row| {
-            let Some(grant) = granted_by(&row, &view) else { return };
-            match grant.state {
-                GrantState::Withdrawn(at) => withdrawn.push((at, row.hostname, grant.zone)),
-                _ => grants.push((keys.names.name(grant.hostname.as_wire()), grant)),
-            }
+        let read = made.and_then(|mut grants| {
+            store.withdrawn(|row| {
+                let Some(grant) = granted_by(&row, &view) else { return };
+                if let GrantState::Withdrawn(at) = grant.state {
+                    withdrawn.push((at, row.hostname, grant.zone));
+                }
+                grants.push(hashed(grant));
+            })?;
+            Ok(grants)
         });
         withdrawn.sort_unstable_by_key(|(at, ..)| *at);
         granted.withdrawn = withdrawn.into();
         match read {
-            Ok(()) => grants,
+            Ok(grants) => grants,
             Err(failure) => {
                 error!(event = "database-unusable", %failure,
                     "no custom hostname grants anything: {failure}");

@@ -16,6 +16,7 @@ pub mod change;
 pub mod chosen;
 pub mod claims;
 mod counts;
+mod grant_rows;
 pub mod history;
 pub mod hostname_page;
 pub mod lineage;

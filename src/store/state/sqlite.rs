@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::change::{AuditEntry, Change};
 use super::claims::{self, Tombstone};
+use super::grant_rows;
 use super::history::{self, Undo, Version};
 use super::hostname_page::{self, Wanted};
 use super::make;
@@ -157,6 +158,15 @@ impl Sqlite {
         all().map_err(|e| failure(&e))
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Visits what was withdrawn lately.
+    pub fn withdrawn(&mut self, each: impl FnMut(Row)) -> Result<(), Failure> {
+        grant_rows::visit_withdrawn(&self.connection, each).map_err(|e| failure(&e))
+    }
+
     fn meta(&self) -> rusqlite::Result<(u64, u64)> {
         let numbers = |row: &rusqlite::Row<'_>| {
             Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
@@ -240,17 +250,10 @@ impl Store for Sqlite {
     }
 
     fn grant_rows(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), Failure> {
-        let mut read = || -> rusqlite::Result<()> {
-            let sql = format!("SELECT {} FROM hostnames ORDER BY seq", rows::GRANT_COLUMNS);
-            let mut select = self.connection.prepare(&sql)?;
-            let mut found = select.query([])?;
-            while let Some(row) = found.next()? {
-                rows::grant_row(row)?.into_iter().for_each(&mut *visit);
-            }
-            let mut select = self.connection.prepare("SELECT * FROM withdrawn")?;
-            select.query_map([], rows::withdrawn)?.try_for_each(|row| row.map(&mut *visit))
-        };
-        read().map_err(|e| failure(&e))
+        let c = &self.connection;
+        let read = grant_rows::visit(c, i64::MIN, i64::MAX, &mut *visit)
+            .and_then(|()| grant_rows::visit_withdrawn(c, visit));
+        read.map_err(|e| failure(&e))
     }
 
     fn fallback(&mut self, zone: ZoneId) -> Result<Option<FallbackOrigin>, Failure> {
