@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use siphasher::sip::SipHasher13;
 
+use super::cores;
 use super::files::{AccountFolder, FileError, Stamp};
 use crate::base::hash::HashKey;
 use crate::base::limits::ZONE_TEXT_MAX;
@@ -129,7 +130,7 @@ impl Include for Includes<'_> {
     }
 
     fn cores(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, |n| n.get())
+        cores::count()
     }
 
     fn spread(&self, count: usize, job: &(dyn Fn(usize) + Sync)) {

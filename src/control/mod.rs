@@ -5,6 +5,7 @@ pub mod allowed;
 pub mod background;
 pub mod claims;
 pub mod command;
+pub mod cores;
 pub mod directory;
 pub mod files;
 pub mod hold;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::cores;
 use super::files::{AccountFolder, FileError, Stray, ZoneFile, ZonesFolder};
 
 /// Accounts that one thread lists at least.
@@ -35,7 +36,7 @@ pub struct FoundZone {
 pub fn scan(zones: &ZonesFolder) -> io::Result<Scan> {
     let accounts = zones.accounts()?;
     let mut scan = Scan { accounts: Vec::new(), strays: accounts.strays };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = cores::count();
     let share = accounts.found.len().div_ceil(threads).max(SHARE);
     std::thread::scope(|scope| {
         let listing: Vec<_> = accounts

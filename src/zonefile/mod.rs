@@ -50,7 +50,7 @@ pub fn read_built<'k>(
     key: &'k HashKey,
 ) -> (Parsed, Option<Result<build::Prepared<'k>, BuildError>>) {
     let (mut parsed, mut findings, broken) = parse::Parser::new(apex, include, key).read(source);
-    if include.cores() < 2 || parsed.arena.len() < LARGE || findings.errors > 0 {
+    if parsed.arena.len() < LARGE || findings.errors > 0 || include.cores() < 2 {
         return (finish(apex, parsed, findings, broken, key), None);
     }
     let index = normal::normalise(&mut parsed, apex.as_wire(), &mut findings);

@@ -34,8 +34,11 @@ struct Part {
 impl Parser<'_> {
     /// At the owner of an entry: reads all that is left of a text. Returns whether it did; else nothing has changed.
     pub(super) fn rest_in_parts(&mut self, text: &[u8], at: usize, source: u16) -> bool {
+        if text.len() - at < LARGE || self.state.default_ttl.is_none() {
+            return false;
+        }
         let cores = self.include.cores();
-        if cores < 2 || text.len() - at < LARGE || self.state.default_ttl.is_none() {
+        if cores < 2 {
             return false;
         }
         let starts = starts(text, at, cores * FOR_EACH);

@@ -11,6 +11,7 @@ use tracing::error;
 use super::{Key, Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::mem::Arena;
+use crate::control::cores;
 use crate::control::files::{AccountFolder, FileError, ZonesFolder};
 use crate::control::loader::{self, Bad, Keys, Known, Loaded, Outcome, Part};
 use crate::model::zone::ZoneData;
@@ -85,7 +86,7 @@ impl World {
         // One account after the other, so that its folder is opened once.
         keys.sort_by_key(|key| key.0);
         let worker = Worker { keys: self.keys, origins };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = cores::count();
         let threads = threads.min(keys.len().div_ceil(CHUNK));
         if threads <= 1 {
             let jobs = self.jobs(&keys);

@@ -21,6 +21,7 @@ use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::base::public_id::PublicIds;
 use crate::config::settings::Settings;
+use crate::control::cores;
 use crate::control::files::{FileError, ZonesFolder};
 use crate::control::keeper::Keeper;
 use crate::control::loader::Keys;
@@ -84,7 +85,7 @@ type Record = (ZoneId, Key);
 
 /// Nothing known yet of zones, which are in the order of accounts: made on all cores.
 fn states(mut held: Vec<Record>) -> Vec<(AccountId, HashMap<Name, ZoneState, Keyed>)> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = cores::count();
     let share = held.len().div_ceil(threads).max(CHUNK);
     let mut shares = Vec::new();
     while held.len() > share {

@@ -19,6 +19,7 @@ use crate::base::limits::RECORDS_MAX;
 use crate::base::mem::Arena;
 use crate::base::name::Name;
 use crate::control::command::{ZoneRow, ZoneState};
+use crate::control::cores;
 use crate::model::zone::ZoneData;
 use crate::records::compile::{self, Compiled};
 use crate::records::{Content, RecordSet};
@@ -194,7 +195,7 @@ impl World {
             return;
         }
         let key = self.keys.names;
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = cores::count();
         let threads = threads.min(jobs.len().div_ceil(CHUNK));
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());

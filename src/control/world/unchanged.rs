@@ -12,6 +12,7 @@ use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::config::settings::Settings;
+use crate::control::cores;
 use crate::control::files::{AccountFolder, ZonesFolder};
 use crate::control::loader::Keys;
 use crate::control::scan::{FoundZone, Scan};
@@ -85,7 +86,7 @@ impl World {
         now: Now,
     ) -> usize {
         let World { accounts, ownership, settings, keys, .. } = self;
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = cores::count();
         let looker = Looker { sources, settings, keys: *keys, now, threads };
         let mut states: HashMap<AccountId, &mut Account> =
             accounts.iter_mut().map(|(id, account)| (*id, account)).collect();

@@ -89,6 +89,7 @@ impl Sqlite {
             connection.pragma_update(None, "query_only", true)?;
             connection.pragma_update(None, "cache_size", -CACHE_KIB / 8)?;
             connection.set_prepared_statement_cache_capacity(64);
+            keep_plans(&connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|e| failure(&e))?;
@@ -125,6 +126,7 @@ impl Sqlite {
             // Else most statements that write are compiled anew each time: other values might want another plan.
             c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             c.set_prepared_statement_cache_capacity(64);
+            keep_plans(c)?;
             if !c.is_readonly("main")? {
                 c.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             }
@@ -182,6 +184,12 @@ impl Sqlite {
         };
         Ok(Used { accounts: next("accounts")?, zones: next("zones")? })
     }
+}
+
+/// Statements that are kept keep their plans: else they are made anew whenever a bound of a range has another value,
+/// which takes longer than most of them.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// The URI of a file, with a parameter.
