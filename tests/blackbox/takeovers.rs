@@ -3,6 +3,7 @@
 
 use crate::alone::{self, is_alone};
 use crate::api::API;
+use crate::records;
 use crate::support::http::Client;
 use crate::support::message::Message;
 use crate::support::server::{PATIENCE, Server, World, poll};
@@ -363,4 +364,32 @@ fn a_zone_that_nobody_proved_proves_no_hostname() {
     assert!(resolver.count("www.victim.org") > 0);
     let answer = server.query("www.victim.org", "A");
     assert!(!crosses(&answer) && answer.rcode_text() == "REFUSED", "{}", answer.show());
+}
+
+#[test]
+fn a_rollback_brings_the_record_back_and_not_the_grant() {
+    let files = [("saas/saas.test", "%std%origin A 203.0.113.10\n")];
+    let provider = "[zones.\"saas.test\"]\nfallback_origin = \"origin.saas.test\"\n";
+    let (mut server, ids) = records::server(&[("client", "client.test")], &files, provider);
+    let client = Client::new(&server, Some("client"));
+    let id = &ids["client.test"];
+    let records = format!("/client/v4/zones/{id}/dns_records");
+    let cname = json!({ "type": "CNAME", "name": "shop", "content": "origin.saas.test" });
+    let record = client.post(&records, &cname).result();
+    let record = format!("{records}/{}", record["id"].as_str().unwrap());
+    assert_eq!(create(&server, "shop.client.test", "saas.test")["status"], "active");
+    assert!(crosses(&server.query("shop.client.test", "A")));
+    let versions = client.get(&format!("/api/v1/snapshots?zone_id={id}")).result();
+    let back = format!("/api/v1/snapshots/{id}/{}/rollback", versions[0]["serial"]);
+    // Both sides part.
+    run(&server.world, "hostname delete shop.client.test");
+    client.ask("PATCH", &record, Some(&json!({ "content": "www.elsewhere.org" }))).result();
+    let rolled = client.ask("POST", &back, None);
+    assert!(rolled.json()["messages"].to_string().contains("1014"), "{:#}", rolled.json());
+    assert_eq!(client.get(&record).result()["content"], "origin.saas.test");
+    for _ in 0..2 {
+        assert!(!crosses(&server.query("shop.client.test", "A")));
+        assert_eq!(run(&server.world, "hostname list"), json!([]));
+        server.restart();
+    }
 }
