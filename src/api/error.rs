@@ -1,6 +1,6 @@
 //! An error as the outside sees it: HTTP status, and codes and texts that clients of the v4 dialect know.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -67,6 +67,14 @@ impl ApiError {
     /// No such path.
     pub fn no_route() -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, 7000, "No route for that URI")
+    }
+
+    /// There is such a path, and that is not done to it.
+    pub fn wrong_method(method: &Method) -> ApiError {
+        // A method may be of any length.
+        let method: String = method.as_str().chars().take(32).collect();
+        let text = format!("Method {method} not available for that URI");
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, 7001, text)
     }
 
     /// An id that leads to nothing this caller may see: that of nobody and that of somebody else alike.

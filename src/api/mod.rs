@@ -35,6 +35,7 @@ use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 
 pub use self::auth::{Account, Caller, Zone};
@@ -185,8 +186,9 @@ pub fn router(api: Api) -> Router {
         .merge(hostnames::routes())
         .merge(origins::routes())
         .merge(records::routes())
+        .method_not_allowed_fallback(wrong_method)
         .fallback(nothing);
-    let own = own::routes().fallback(nothing);
+    let own = own::routes().method_not_allowed_fallback(wrong_method).fallback(nothing);
     let with_token = Router::new()
         .nest("/client/v4", client)
         .nest("/api/v1", own)
@@ -194,11 +196,17 @@ pub fn router(api: Api) -> Router {
         .layer(axum::middleware::from_fn(body::whole))
         .layer(from_fn_with_state(api.clone(), auth::require));
     let open = health::routes().merge(metrics::routes()).merge(openapi::routes());
+    let open = open.method_not_allowed_fallback(wrong_method);
     with_token.merge(open).fallback(nothing).with_state(api)
 }
 
 async fn nothing() -> Answer {
     Err(ApiError::no_route())
+}
+
+/// The header `Allow` says which methods there are.
+async fn wrong_method(method: Method) -> Answer {
+    Err(ApiError::wrong_method(&method))
 }
 
 /// For handlers that answer with one object.
