@@ -135,6 +135,11 @@ impl Ownership {
         AccountId(id)
     }
 
+    /// Records that an account is there after all, under the id that it had: its removal came to nothing.
+    pub fn add_account_as(&mut self, id: AccountId, name: &str) {
+        self.change(Record::Account { id: id.0, name: name.to_owned() });
+    }
+
     /// Forgets the account, whose zones are removed. An account made later under the same name is another one.
     pub fn remove_account(&mut self, name: &str) {
         if let Some(AccountId(id)) = self.account(name) {

@@ -142,6 +142,28 @@ impl World {
         Ok(())
     }
 
+    /// When what was thought to be stored was not: accounts that were only thought to be made go, and those that were
+    /// only thought to be deleted are there, under the ids that they had.
+    pub(super) fn recall_accounts(&mut self) {
+        if let Some(zones) = self.open_zones() {
+            self.drop_empty_accounts(&zones);
+        }
+        let Ok(control) = self.custom.seen() else { return };
+        let lost: Vec<(AccountId, String)> = control
+            .accounts
+            .iter()
+            .filter(|account| !self.accounts.contains_key(&account.id))
+            .map(|account| (account.id, account.name.clone()))
+            .collect();
+        for (id, name) in lost {
+            if self.ownership.account(&name).is_none() {
+                self.ownership.add_account_as(id, &name);
+                self.add_account(&name);
+            }
+        }
+        self.accounts_stale = true;
+    }
+
     /// Whether an account needs no folder to exist.
     pub(super) fn is_made_by_api(&self, id: AccountId) -> bool {
         let Ok(open) = &self.custom.seen() else { return true };

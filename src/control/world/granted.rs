@@ -24,6 +24,9 @@ use crate::store::state::change::Change;
 use crate::store::state::chosen::Whom;
 use crate::store::state::{Failure, Store};
 
+/// A grant that changed, and what it was before.
+pub(super) type Restated = (Hostname, ZoneId, Option<GrantState>);
+
 /// What the table was made of, as far as it is not in the database.
 #[derive(Debug, Default)]
 pub(super) struct Granted {
@@ -32,8 +35,8 @@ pub(super) struct Granted {
     is_built: bool,
     /// Custom hostnames whose grants were withdrawn, the longest ago first.
     withdrawn: VecDeque<(UnixTime, Hostname, ZoneId)>,
-    /// Custom hostnames restated since several changes began to be stored together.
-    group: Option<Vec<(Hostname, ZoneId)>>,
+    /// Grants that changed since several changes began to be stored together.
+    group: Option<Vec<Restated>>,
     /// Custom hostnames that could not be read: they grant nothing until they can be.
     doubtful: Vec<(Hostname, ZoneId)>,
 }
@@ -45,7 +48,7 @@ impl Granted {
     }
 
     /// What was restated since then.
-    pub fn end_group(&mut self) -> Vec<(Hostname, ZoneId)> {
+    pub fn end_group(&mut self) -> Vec<Restated> {
         self.group.take().unwrap_or_default()
     }
 }
@@ -171,9 +174,6 @@ impl World {
         if changed.is_empty() || !self.granted.is_built {
             return;
         }
-        if let Some(group) = &mut self.granted.group {
-            group.extend(changed.iter().cloned());
-        }
         let states: Vec<_> = changed.iter().map(|(h, zone)| self.state_of(h, *zone)).collect();
         for ((hostname, zone), state) in changed.into_iter().zip(states) {
             let state = state.unwrap_or_else(|failure| {
@@ -214,6 +214,23 @@ impl World {
         if state == old {
             return;
         }
+        if let Some(group) = &mut self.granted.group {
+            group.push((hostname.clone(), zone, old));
+        }
+        self.set_state(hostname, zone, state);
+    }
+
+    /// Nothing of a group was stored: each grant is again what it was before, and nobody saw it otherwise.
+    pub(super) fn unstate(&mut self, group: Vec<Restated>, now: Now) {
+        let again = group.iter().map(|(hostname, zone, _)| (hostname.clone(), *zone)).collect();
+        for (hostname, zone, old) in group.into_iter().rev() {
+            self.set_state(hostname, zone, old);
+        }
+        self.restate(again, now);
+    }
+
+    fn set_state(&mut self, hostname: Hostname, zone: ZoneId, state: Option<GrantState>) {
+        let hash = self.keys.names.name(hostname.base.as_wire());
         let Hostname { base, wildcard } = hostname;
         let table = &mut self.next.change().grants;
         match state {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tracing::{error, info, warn};
 
 use super::{Key, Now, World};
+use crate::base::count::count;
 use crate::base::hash::HashKey;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::limits::RECORDS_MAX;
@@ -157,14 +158,14 @@ impl Stored {
 }
 
 impl World {
-    /// What the store says of its zones, before any of them is read.
-    pub(super) fn recall_stored(&mut self) {
-        let Ok(open) = self.custom.usable() else { return };
+    /// What the store says of its zones, before any of them is read; whether it said anything.
+    pub(super) fn recall_stored(&mut self) -> bool {
+        let Ok(open) = self.custom.usable() else { return false };
         let contents = match open.store().contents() {
             Ok(contents) => contents,
             Err(failure) => {
                 error!(event = "database-unusable", %failure, "no zone of the database is served");
-                return;
+                return false;
             }
         };
         let zones: HashMap<ZoneId, (Name, AccountId)> =
@@ -172,6 +173,25 @@ impl World {
         for content in contents {
             if let Some((apex, account)) = zones.get(&content.zone).cloned() {
                 self.stored.enter(content.zone, apex, account, content.settings.flatten_all);
+            }
+        }
+        true
+    }
+
+    /// The same, when what was thought to be stored was not: zones that were only thought to be made let go of their
+    /// names, and those that were only thought to be deleted are there.
+    pub(super) fn recall_stored_again(&mut self) {
+        self.stored.forget();
+        let old = std::mem::take(&mut self.stored);
+        if !self.recall_stored() {
+            self.stored = old;
+            return;
+        }
+        for (id, zone) in old.zones {
+            if let Some(known) = self.stored.zones.get_mut(&id) {
+                (known.warnings, known.problem) = (zone.warnings, zone.problem);
+            } else if self.ownership.zone(zone.apex.as_wire()).is_some_and(|held| held.id == id) {
+                self.release(&(zone.account, zone.apex));
             }
         }
     }
@@ -212,7 +232,7 @@ impl World {
         for (id, compiled) in done {
             self.take_in_stored(id, compiled);
         }
-        info!(event = "stored-zones", zones, "{zones} zones of the database read");
+        info!(event = "stored-zones", zones, "{} of the database read", count(zones, "zone"));
     }
 
     /// Serves what was made of a zone, or says why it cannot be served.

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use tracing::error;
 
+use super::granted::Restated;
 use super::{Now, World};
-use crate::base::id::{AccountId, ZoneId};
+use crate::base::id::AccountId;
 use crate::base::uuid::Uuid;
 use crate::control::command::TokenRequest;
 use crate::control::registrar::Done;
 use crate::control::token;
-use crate::hostname::object::Hostname;
 use crate::store::state::Store;
 use crate::store::state::change::{Account, AuditEntry, Change, Token};
 use crate::store::state::lineage;
@@ -53,13 +53,14 @@ impl World {
     }
 
     /// What was thought to be stored was not: everything that rests on the database is read anew.
-    fn forget_unstored(&mut self, restated: Vec<(Hostname, ZoneId)>) {
+    fn forget_unstored(&mut self, restated: Vec<Restated>) {
         self.custom.read_again();
-        self.stored.forget();
+        self.recall_stored_again();
+        self.recall_accounts();
         self.recall_claims();
         self.reconcile_claims(Now::read());
         self.recall_chosen_again();
-        self.restate(restated, Now::read());
+        self.unstate(restated, Now::read());
     }
 
     /// Answers a request of the command line.
