@@ -15,6 +15,8 @@ const ANYTHING: &str = "…";
 const PORT: &str = "5300";
 /// No test asks the network.
 const NOBODY: &str = "upstream = [\"127.0.0.1:9\"]";
+/// Likewise of its API.
+const API: &str = "127.0.0.1:8053";
 /// Likewise of its block page.
 const PAGE: &str = "127.0.0.1:8054";
 
@@ -32,15 +34,22 @@ struct Shown {
     output: Vec<String>,
 }
 
-/// The chapter of the README that tells a story: its commands are run one after the other.
-const STORY: &str = "\n## Custom hostnames\n";
+/// The chapters of the README that tell a story: its commands are run one after the other.
+const HOSTNAMES: &str = "\n## Custom hostnames\n";
+/// This one in a shell, which keeps what a command says for those behind it.
+const TOKEN: &str = "\n## The first token\n";
 
-/// That chapter, and everything else.
-fn story_and_rest() -> (String, String) {
-    let text = document("README.md");
-    let (before, from) = text.split_once(STORY).expect("the README tells the story");
+/// A chapter, and everything else.
+fn story_and_rest(text: &str, title: &str) -> (String, String) {
+    let (before, from) = text.split_once(title).expect("the README tells the story");
     let (story, after) = from.split_once("\n## ").expect("a chapter follows");
-    (story.to_owned(), format!("{before}\n{after}"))
+    (story.to_owned(), format!("{before}\n## {after}"))
+}
+
+/// What is no story.
+fn rest() -> String {
+    let (_, rest) = story_and_rest(&document("README.md"), HOSTNAMES);
+    story_and_rest(&rest, TOKEN).1
 }
 
 /// Every block that begins with a command behind `$`.
@@ -62,6 +71,7 @@ struct Server {
     child: Child,
     data: TempDir,
     port: String,
+    api: String,
     page: String,
 }
 
@@ -69,7 +79,7 @@ impl Server {
     fn start() -> Server {
         let data = tempfile::tempdir().unwrap();
         let config = data.path().join("config.toml");
-        let sample = document("config.toml").replace("127.0.0.1:8053", "127.0.0.1:0");
+        let sample = document("config.toml").replace(API, "127.0.0.1:0");
         fs::write(&config, sample.replace(PAGE, "127.0.0.1:0").replace("upstream = []", NOBODY))
             .unwrap();
         let mut child = Command::new(BAILIWICK)
@@ -89,20 +99,46 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (mut port, mut page) = (None, None);
+        let (mut port, mut api, mut page) = (None, None, None);
         let log = BufReader::new(child.stderr.take().unwrap());
         for line in log.lines().map_while(Result::ok) {
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
             if let Some(address) = line["address"].as_str().filter(|_| line["transport"] == "udp") {
                 port = address.rsplit(':').next().map(str::to_owned);
             }
+            api = line["address"]
+                .as_str()
+                .filter(|_| line["transport"] == "http")
+                .map_or(api, |address| Some(address.to_owned()));
             page = line["page"].as_str().map(str::to_owned).or(page);
             if line["message"] == "ready" {
                 break;
             }
         }
         let (port, page) = (port.expect("the log tells the port"), page.expect("and the page"));
-        Server { child, data, port, page }
+        Server { child, data, port, api: api.expect("and the API"), page }
+    }
+
+    /// Runs commands one after the other in one shell. Returns what each prints to stdout.
+    fn shell<'c>(&self, commands: impl Iterator<Item = &'c Shown>) -> Vec<Vec<String>> {
+        const END: &str = "=== end of the output";
+        let data = self.data.path().display();
+        let mut script = format!("bailiwick() {{ '{BAILIWICK}' \"$@\" --data '{data}'; }}\n");
+        for shown in commands {
+            let command = shown.command.join(" ").replace(API, &self.api).replace(PORT, &self.port);
+            script.push_str(&format!("{command}\necho '{END}'\n"));
+        }
+        let output = Command::new("sh").args(["-c", &script]).current_dir(root()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut outputs: Vec<Vec<String>> = vec![Vec::new()];
+        for line in text.lines() {
+            match line == END {
+                true => outputs.push(Vec::new()),
+                false => outputs.last_mut().unwrap().push(line.to_owned()),
+            }
+        }
+        outputs.pop();
+        outputs
     }
 
     /// Runs a command of the README against this server. Returns what it prints to stdout.
@@ -127,13 +163,7 @@ impl Server {
         let mut compared = 0;
         for Shown { command, output } in shown {
             let real = self.output(&command);
-            assert!(
-                agrees(&output, &real),
-                "the README shows for `{}`:\n{}\nbut it prints:\n{}",
-                command.join(" "),
-                output.join("\n"),
-                real.join("\n")
-            );
+            assert_agree(&Shown { command, output }, &real);
             compared += 1;
         }
         assert!(compared >= at_least, "the README shows {compared} outputs");
@@ -141,7 +171,7 @@ impl Server {
 
     /// What is shown of one program outside the story.
     fn compare_program(&self, program: &str, at_least: usize) {
-        let shown = shown(&story_and_rest().1).into_iter();
+        let shown = shown(&rest()).into_iter();
         self.compare(shown.filter(|shown| shown.command[0] == program), at_least);
     }
 }
@@ -161,6 +191,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn assert_agree(shown: &Shown, real: &[String]) {
+    assert!(
+        agrees(&shown.output, real),
+        "the README shows for `{}`:\n{}\nbut it prints:\n{}",
+        shown.command.join(" "),
+        shown.output.join("\n"),
+        real.join("\n")
+    );
 }
 
 /// Whether `shown` is `real`, save for lines left out and what changes from run to run.
@@ -221,7 +261,17 @@ fn what_the_readme_shows_of_curl_is_real() {
 #[test]
 #[ignore = "needs dig"]
 fn the_story_of_custom_hostnames_is_real() {
-    Server::start().compare(shown(&story_and_rest().0).into_iter(), 9);
+    let story = story_and_rest(&document("README.md"), HOSTNAMES).0;
+    Server::start().compare(shown(&story).into_iter(), 9);
+}
+
+#[test]
+#[ignore = "needs curl, dig and jq"]
+fn the_story_of_the_first_token_is_real() {
+    let story = shown(&story_and_rest(&document("README.md"), TOKEN).0);
+    let real = Server::start().shell(story.iter());
+    assert!(story.len() >= 5 && real.len() == story.len(), "{real:?}");
+    story.iter().zip(&real).for_each(|(shown, real)| assert_agree(shown, real));
 }
 
 #[test]
