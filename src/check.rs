@@ -8,6 +8,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::base::count::count;
 use crate::base::name::Name;
 use crate::config::finding::ConfigFinding;
 use crate::config::settings::Settings;
@@ -287,7 +288,7 @@ fn zone_file(
         });
     }
     if parsed.findings_left_out > 0 {
-        let message = format!("{} more findings like these", parsed.findings_left_out);
+        let message = format!("{} like these", count(parsed.findings_left_out, "more finding"));
         let severity = if parsed.has_errors() { Severity::Error } else { Severity::Warning };
         remarks.push(of_file(&path, severity, "findings-left-out", &message));
     }

@@ -305,12 +305,6 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// `1 zone`, `2 zones`.
-fn count(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
-}
-
 /// An error with its causes, in one line.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

@@ -1,5 +1,6 @@
 //! Floor 0: the words of the language. Imports nothing of ours; knows no socket, file, clock or lock.
 
+pub mod count;
 pub mod hash;
 pub mod id;
 pub mod limits;

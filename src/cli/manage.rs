@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::hostname::{answer, running_or_not, text};
 use super::restored::restored;
 use super::running::data;
-use super::{Output, Over, count};
+use super::{Output, Over};
+use crate::base::count::count;
 use crate::control::manage::ManageRequest;
 use crate::control::socket::Request;
 use crate::control::world::Now;
@@ -269,7 +270,8 @@ pub fn fallback(over: &Over, what: &Fallback) -> Result<ExitCode, Box<dyn Error>
 pub fn backup(over: &Over, what: &File) -> Result<ExitCode, Box<dyn Error>> {
     let written = write_backup(&data(over)?, &what.file)?;
     answer(&written, &what.output, |w| {
-        format!("{}: {} octets\n", text(w, "file"), w["octets"].as_u64().unwrap_or(0))
+        let octets = w["octets"].as_u64().unwrap_or(0);
+        format!("{}: {}\n", text(w, "file"), count(octets as usize, "octet"))
     })
 }
 

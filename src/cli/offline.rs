@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Check, Explain, Over, count, exit_code, print};
+use super::{Check, Explain, Over, exit_code, print};
+use crate::base::count::count;
 use crate::base::name::Name;
 use crate::base::name_buf::NameBuf;
 use crate::beside::{self, Beside};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::count;
 use super::hostname::text;
+use crate::base::count::count;
 
 /// See the head of the file.
 pub fn restored(result: &Value) -> String {

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::hostname::running_or_not;
-use super::{Output, Over, count, print};
+use super::{Output, Over, print};
+use crate::base::count::count;
 use crate::base::name::Name;
 use crate::config::file;
 use crate::control::command::{ZoneRow, ZoneState};

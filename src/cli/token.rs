@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::hostname::{answer, running_or_not, text};
-use super::{Over, Token, count};
+use super::{Over, Token};
+use crate::base::count::count;
 use crate::control::command::TokenRequest;
 use crate::control::socket::Request;
 use crate::control::world::Now;

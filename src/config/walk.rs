@@ -9,6 +9,7 @@ use super::finding::ConfigFinding;
 use super::keys::Keys;
 use super::settings::{AccountName, AccountRef};
 use super::syntax::{SyntaxError, Table, Value};
+use crate::base::count::count;
 use crate::base::limits::FINDINGS_MAX;
 use crate::base::name::Name;
 use crate::zonefile::finding::{Finding, Place, Source};
@@ -81,7 +82,7 @@ impl Walk {
     pub fn finish(mut self) -> Vec<ConfigFinding> {
         self.findings.sort_by_key(|f| f.finding.place);
         if self.left_out > 0 {
-            let message = format!("{} more findings are not shown", self.left_out);
+            let message = format!("not shown: {}", count(self.left_out, "more finding"));
             self.findings.push(ConfigFinding::of_file(&self.source.path, "too-many", message));
         }
         self.findings

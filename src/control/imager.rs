@@ -17,6 +17,7 @@ use super::background;
 use super::command::{Command, Handle};
 use super::press::Published;
 use super::world::{Key, Now};
+use crate::base::count::count;
 use crate::base::name::Name;
 use crate::model::catalog::Zone;
 use crate::model::zone::ZoneData;
@@ -103,7 +104,11 @@ impl Imager {
                     let ms = took(began).as_millis() as u64;
                     info!(
                         event = "image-written",
-                        zones, octets, ms, "image of {zones} zones written"
+                        zones,
+                        octets,
+                        ms,
+                        "image of {} written",
+                        count(zones, "zone")
                     );
                 }
                 // The publisher has ended.

@@ -22,6 +22,7 @@ use super::looks;
 use super::press::{Press, Published};
 use super::watches::Watches;
 use super::world::{Look, Now, StartError, Survey, Tally, World};
+use crate::base::count::count;
 use crate::base::limits::INCLUDE_DEPTH;
 use crate::base::mem;
 use crate::base::public_id::PublicIds;
@@ -183,11 +184,11 @@ fn say_started(world: &World, took: Duration) {
         not_ready = status.not_ready,
         refused = status.refused,
         ms = took.as_millis() as u64,
-        "{} zones of {} accounts, {} records, {} grants in {:.3} s",
-        status.zones,
-        status.accounts,
-        status.records,
-        status.grants,
+        "{} of {}, {}, {} in {:.3} s",
+        count(status.zones, "zone"),
+        count(status.accounts, "account"),
+        count(status.records, "record"),
+        count(status.grants, "grant"),
         took.as_secs_f64()
     );
     if status.not_ready + status.refused + status.held > 0 {
@@ -196,9 +197,9 @@ fn say_started(world: &World, took: Duration) {
             not_ready = status.not_ready,
             refused = status.refused,
             held = status.held,
-            "{} zones not ready, {} refused, {} held: `bailiwick zone list` and \
+            "{} not ready, {} refused, {} held: `bailiwick zone list` and \
             `bailiwick check` say why",
-            status.not_ready,
+            count(status.not_ready, "zone"),
             status.refused,
             status.held
         );

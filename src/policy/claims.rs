@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::count::count;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::base::time::UnixTime;
@@ -257,7 +258,7 @@ fn describe(seen: &Seen) -> String {
         Lookup::NoAnswer(why) => format!("the parent gave no answer ({why})"),
     };
     let texts = match &seen.texts {
-        Lookup::Answered(texts) => format!("{} texts", texts.len()),
+        Lookup::Answered(texts) => count(texts.len(), "text"),
         Lookup::NoAnswer(why) => format!("no answer for TXT ({why})"),
     };
     format!("{delegation}; {texts}")

@@ -2,6 +2,7 @@
 
 use super::input::{is_tag, read_name};
 use super::{AUTOMATIC, Problem, Record};
+use crate::base::count::count;
 use crate::base::hash::HashKey;
 use crate::base::limits::{RECORD_COMMENT_MAX, RECORD_TAGS_MAX, RECORD_TTL};
 use crate::base::name::Name;
@@ -88,9 +89,9 @@ pub fn read(apex: &Name, text: &[u8], key: &HashKey) -> Result<Import, Vec<Probl
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut tell = |count: usize, what: &str| {
-        if count > 0 {
-            let message = format!("{count} records {what}");
+    let mut tell = |records: usize, what: &str| {
+        if records > 0 {
+            let message = format!("{} {what}", count(records, "record"));
             import.messages.push(Problem::new(Problem::IMPORT, message));
         }
     };

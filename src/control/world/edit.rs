@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 use super::reading::Done;
 use super::survey::Survey;
 use super::{Held, Key, Now, World, ZoneState};
+use crate::base::count::count;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::name::Name;
 use crate::control::files::{AccountFolder, FileError, Stray, ZoneFile, ZonesFolder};
@@ -213,8 +214,8 @@ impl World {
         if is_news && self.chatter.may_speak() {
             let what = if serves { "the last good version stays" } else { "not served (SERVFAIL)" };
             error!(event = "zone-bad", zone = %key.1, account, errors = bad.remarks.errors,
-                warnings = bad.remarks.warnings, "{what}: {} errors\n{}", bad.remarks.errors,
-                bad.remarks.shown.join("\n"));
+                warnings = bad.remarks.warnings, "{what}: {}\n{}",
+                count(bad.remarks.errors, "error"), bad.remarks.shown.join("\n"));
         }
     }
 
@@ -247,7 +248,7 @@ impl World {
         }
         if good.remarks.warnings > 0 {
             warn!(event = "zone-warnings", %zone, account, warnings = good.remarks.warnings,
-                "{} warnings\n{}", good.remarks.warnings, good.remarks.shown.join("\n"));
+                "{}\n{}", count(good.remarks.warnings, "warning"), good.remarks.shown.join("\n"));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::chosen::Modes;
 use super::stored::Loaded;
 use super::{Key, Now, World};
+use crate::base::count::count;
 use crate::base::id::ZoneId;
 use crate::base::name::Name;
 use crate::base::uuid::Uuid;
@@ -293,7 +294,7 @@ fn told(write: &Write, outcome: &Outcome, apex: &Name) -> (String, String) {
                 Write::Restore { serial, .. } => format!(" to version {serial}"),
                 _ => String::new(),
             };
-            (format!("record.{verb} {apex}{to}"), format!("{changed} records"))
+            (format!("record.{verb} {apex}{to}"), count(*changed, "record"))
         }
         Outcome::Settings => (format!("zone.dns-settings {apex}"), String::new()),
     }

@@ -15,6 +15,7 @@ use super::granted::Granted;
 use super::reading::{Arenas, Origins};
 use super::unchanged::Sources;
 use super::{Account, Chatter, Depends, Key, Mentions, Now, Tally, World, ZoneState};
+use crate::base::count::count;
 use crate::base::hash::Keyed;
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::mem::Arena;
@@ -258,7 +259,8 @@ impl World {
         if let Some(image) = image {
             let of = image.len();
             self.as_in_image = read == 0 && taken == of;
-            info!(event = "image-used", taken, of, read, "{taken} zones of the image, {read} read");
+            let zones = count(taken, "zone");
+            info!(event = "image-used", taken, of, read, "{zones} of the image, {read} read");
         }
         self.drop_accounts(|name| match &zones {
             Some(zones) => !matches!(zones.account(name), Err(FileError::Missing)),

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Account, AuditEntry, Change, Zone};
 use super::chosen::with_trusts;
 use super::{AuditFilter, CommitError, Control, Failure, Refused, Store};
+use crate::base::count::count;
 use crate::base::id::{AccountId, Generation, ZoneId};
 use crate::base::time::UnixTime;
 use crate::base::uuid::Uuid;
@@ -85,7 +86,11 @@ fn told(live: &mut dyn Store, restored: &Restored, now: UnixTime) -> Result<(), 
         at: now,
         actor: "operator".to_owned(),
         action: "store.restored".to_owned(),
-        evidence: format!("{} hostnames, {} zones", restored.hostnames, restored.zones),
+        evidence: format!(
+            "{}, {}",
+            count(restored.hostnames, "hostname"),
+            count(restored.zones, "zone")
+        ),
         ..AuditEntry::default()
     };
     let generation = live.generation()?;
