@@ -1,4 +1,4 @@
-//! TLS of the API: a new certificate is seen by new connections, old ones stay, and a file that is no use changes nothing.
+//! TLS of the API: new connections see a new certificate, old ones stay, and a file that is no use changes nothing.
 
 use crate::support::http;
 use crate::support::server::{PATIENCE, World, poll};
