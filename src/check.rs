@@ -1,8 +1,9 @@
 //! Floor 9: `bailiwick check`: everything that can be said of config, zone files and policy without serving them.
 
 mod outside;
+mod stored;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -21,6 +22,7 @@ use crate::control::scan::{self, AccountScan, FoundZone, Scan};
 use crate::control::world::{Now, StartError};
 use crate::model::catalog::Zone;
 use crate::model::grant::GrantState;
+use crate::store::folder;
 use crate::zonefile::finding::{Finding, Severity};
 use crate::zonefile::{Colour, Renderer};
 
@@ -57,7 +59,8 @@ impl Report {
 
 /// Checks the world of `settings`.
 pub fn check(settings: &Settings, colour: Colour) -> Result<Report, StartError> {
-    let offline = offline::load(settings)?;
+    let mut offline = offline::load(settings)?;
+    let in_store = offline.world.check_stored(Now::read().unix);
     let snapshot = &offline.snapshot;
     let mut report = Report {
         accounts: offline.world.account_ids().count(),
@@ -85,7 +88,9 @@ pub fn check(settings: &Settings, colour: Colour) -> Result<Report, StartError> 
             report.remarks.push(of_file(path, Severity::Warning, "no-resolver", &message));
         }
     }
-    zone_files(settings, &offline, colour, &mut report);
+    zone_files(settings, &offline, &stored::keys(&in_store), colour, &mut report);
+    let database = settings.server.data.join(folder::DATABASE);
+    report.remarks.extend(stored::remarks(&in_store, &database));
     report.remarks.sort_by(|a, b| a.order.cmp(&b.order));
     Ok(report)
 }
@@ -162,7 +167,13 @@ struct Job {
     zone: FoundZone,
 }
 
-fn zone_files(settings: &Settings, offline: &Offline, colour: Colour, report: &mut Report) {
+fn zone_files(
+    settings: &Settings,
+    offline: &Offline,
+    in_store: &HashSet<(String, String)>,
+    colour: Colour,
+    report: &mut Report,
+) {
     let path = settings.server.zones.display().to_string();
     let unreadable = |error: &std::io::Error| {
         of_file(&path, Severity::Error, "zones-unreadable", &format!("cannot be read: {error}"))
@@ -182,7 +193,18 @@ fn zone_files(settings: &Settings, offline: &Offline, colour: Colour, report: &m
     for row in offline.world.zone_list() {
         rows.insert((row.account.clone(), row.zone.clone()), row);
     }
-    let jobs = jobs(settings, found, &mut report.remarks);
+    rows.retain(|key, _| !in_store.contains(key));
+    let mut jobs = jobs(settings, found, &mut report.remarks);
+    jobs.retain(|job| {
+        let is_read = !in_store.contains(&(job.account.clone(), job.zone.file.apex.to_string()));
+        if !is_read {
+            let path = settings.server.zones.join(&job.account).join(&*job.zone.file.file_name);
+            let message = "the zone was made through the API: its file is not read";
+            let path = path.display().to_string();
+            report.remarks.push(of_file(&path, Severity::Warning, "file-ignored", message));
+        }
+        is_read
+    });
     let seen = |job: &Job| (job.account.clone(), job.zone.file.apex.to_string());
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);

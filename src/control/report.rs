@@ -1,6 +1,6 @@
-//! What a zone's chains would meet, all of them at once: for its owner, before and after it goes live.
+//! What a zone's chains would meet, all of them at once: for its owner, before and after it goes live; for `check`.
 //!
-//! Asks the engine like a query. Of zones of others only what an anonymous question shows is told.
+//! Asks the engine like a query.
 
 use crate::base::name_buf::NameBuf;
 use crate::base::rtype::{self, CLASS_IN};
@@ -47,8 +47,23 @@ pub struct Report {
     pub left_out: usize,
 }
 
+/// Whom a report is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// Of zones of others only what an anonymous question shows is told.
+    Owner,
+    /// Everything is told, as `check` does of zone files.
+    Operator,
+}
+
 /// Reports on `zone`, which is in `snapshot`.
-pub fn report(snapshot: &Snapshot, zone: &Zone, now: UnixTime, most: usize) -> Report {
+pub fn report(
+    snapshot: &Snapshot,
+    zone: &Zone,
+    reader: Reader,
+    now: UnixTime,
+    most: usize,
+) -> Report {
     let mut report = Report::default();
     let mut names = Names::default();
     let mut question = Question { qclass: CLASS_IN, ..Question::default() };
@@ -65,7 +80,11 @@ pub fn report(snapshot: &Snapshot, zone: &Zone, now: UnixTime, most: usize) -> R
             let chain = follow::walk(snapshot, &question, None, now, &mut names);
             let walked = Walked { snapshot, question: &question, names: &names, chain: &chain };
             report.counts.add(&walked);
-            let Some(remark) = remark(&walked, zone) else { continue };
+            let remark = match reader {
+                Reader::Owner => remark(&walked, zone),
+                Reader::Operator => walked.remark(),
+            };
+            let Some(remark) = remark else { continue };
             if report.lines.len() == most {
                 report.left_out += 1;
                 continue;

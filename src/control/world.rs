@@ -6,6 +6,7 @@
 pub mod accounts;
 mod advice;
 mod barring;
+pub mod checked;
 mod checks;
 pub mod chosen;
 pub mod claims;

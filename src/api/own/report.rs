@@ -11,7 +11,7 @@ use crate::api::error::ApiError;
 use crate::api::{Api, Zone};
 use crate::base::id::ZoneId;
 use crate::base::name::Name;
-use crate::control::report::{self, Line};
+use crate::control::report::{self, Line, Reader};
 use crate::model::catalog::Zone as Served;
 use crate::model::grant::GrantState;
 use crate::model::settings::{CrossAccount, FlattenMode, OnViolation};
@@ -55,7 +55,7 @@ async fn policy_report(
         let Some(judged) = world.catalog.zone_at(&apex) else {
             return json!({ "zone": named, "live": false });
         };
-        let report = report::report(&world, judged, now, LINES);
+        let report = report::report(&world, judged, Reader::Owner, now, LINES);
         let requests = api.inbox.look(&snapshot, now);
         let (into, _) = requests.of(zone.account);
         let grants = snapshot.grants.iter().filter(|grant| grant.zone == zone.id);

@@ -80,6 +80,11 @@ impl Stored {
         self.keys.get(key).copied()
     }
 
+    /// All zones, in the order of their making.
+    pub fn ids(&self) -> impl Iterator<Item = ZoneId> {
+        self.zones.keys().copied()
+    }
+
     /// Whether an account has a zone here at an apex.
     pub fn is_at(&self, account: AccountId, apex: &Name) -> bool {
         !self.keys.is_empty() && self.keys.contains_key(&(account, apex.clone()))
