@@ -77,6 +77,13 @@ impl ApiError {
         ApiError::new(StatusCode::METHOD_NOT_ALLOWED, 7001, text)
     }
 
+    /// It can be done, and not be tried.
+    pub fn no_trial() -> ApiError {
+        let text = "dry_run is not for this: nothing was changed. The OpenAPI document says what can be tried; what \
+                    is wrong with config and zone files says `bailiwick check`";
+        ApiError::bad(1004, text)
+    }
+
     /// An id that leads to nothing this caller may see: that of nobody and that of somebody else alike.
     pub fn unknown(what: &str) -> ApiError {
         let message = format!("Could not route to this {what}: the object identifier is invalid");

@@ -35,13 +35,16 @@ use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 
 pub use self::auth::{Account, Caller, Zone};
 use self::envelope::{Answer, Reply};
 use self::error::ApiError;
 use self::metrics::Survey;
+use self::page::Params;
 use self::rate::Limiter;
 use crate::base::public_id::PublicIds;
 use crate::control::command::{Command, Handle, Job};
@@ -192,6 +195,7 @@ pub fn router(api: Api) -> Router {
     let with_token = Router::new()
         .nest("/client/v4", client)
         .nest("/api/v1", own)
+        .layer(axum::middleware::from_fn(trial))
         // From the inside out: who asks is known before a body is read.
         .layer(axum::middleware::from_fn(body::whole))
         .layer(from_fn_with_state(api.clone(), auth::require));
@@ -202,6 +206,17 @@ pub fn router(api: Api) -> Router {
 
 async fn nothing() -> Answer {
     Err(ApiError::no_route())
+}
+
+/// What is only to be tried, and cannot be, is not done.
+async fn trial(params: Params, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let wanted = !matches!(params.flag("dry_run"), Ok(None | Some(false)));
+    let method = request.method();
+    if wanted && !method.is_safe() && !openapi::can_be_tried(method.as_str(), path) {
+        return ApiError::no_trial().into_response();
+    }
+    next.run(request).await
 }
 
 /// The header `Allow` says which methods there are.

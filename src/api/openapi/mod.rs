@@ -224,6 +224,12 @@ fn envelope(result: &Value, is_page: bool) -> Value {
     schema
 }
 
+/// Whether an operation can be tried: its path as the router writes it.
+pub(super) fn can_be_tried(method: &str, path: &str) -> bool {
+    let mut same = all().filter(|o| o.path == path && o.method.eq_ignore_ascii_case(method));
+    same.any(|operation| operation.query.iter().any(|parameter| parameter.0 == DRY_RUN.0))
+}
+
 /// All operations.
 fn all() -> impl Iterator<Item = &'static Operation> {
     operations::OWN.iter().chain(client::V4).chain(records::V4).chain(zones::ZONES)
