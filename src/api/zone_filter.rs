@@ -138,7 +138,7 @@ impl Filter {
             (None, Some(Some(one)), false) => Some(one),
             _ => None,
         };
-        let asked = Asked { filter: self, titled: self.titled(rows), caller };
+        let asked = Asked { filter: self, titled: self.titled(rows), caller, rows };
         // Few that are known beforehand: those of a name, or those that the token is for.
         if let Some(name) = self.name.as_ref().filter(|n| n.how == How::Equal && !self.any) {
             return self.sorted(rows.zones_named(&name.wanted), &asked, page, rows);
@@ -256,11 +256,12 @@ struct Asked<'a> {
     filter: &'a Filter,
     titled: Option<HashSet<AccountId>>,
     caller: &'a Caller,
+    rows: &'a Rows,
 }
 
 impl Asked<'_> {
     fn holds(&self, zone: &ZoneRow) -> bool {
-        let Asked { filter, titled, caller } = self;
+        let Asked { filter, titled, caller, rows } = self;
         if !caller.sees_zone(zone.id, zone.account) {
             return false;
         }
@@ -269,7 +270,10 @@ impl Asked<'_> {
             titled.as_ref().map(|titled| titled.contains(&zone.account)),
             filter.account.map(|account| account == Some(zone.account)),
             filter.status.as_ref().map(|status| zones::status(zone) == status),
-            filter.kinds.as_ref().map(|kinds| kinds.split(',').any(|kind| kind == "full")),
+            filter.kinds.as_ref().map(|kinds| {
+                let own = zones::kind(rows, zone);
+                kinds.split(',').any(|kind| kind == own)
+            }),
         ];
         let mut said = conditions.into_iter().flatten();
         if filter.any && conditions.iter().any(Option::is_some) {

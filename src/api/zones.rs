@@ -21,6 +21,9 @@ use crate::control::world::claims::{ClaimError, NewZone};
 use crate::policy::claims::Status;
 use crate::store::state::scope::Verb;
 
+/// Names of such a zone are served below a suffix of the operator's.
+const PARTIAL: &str = "partial";
+
 pub fn routes() -> Router<Api> {
     Router::new()
         .route("/zones", get(list).post(create))
@@ -31,6 +34,14 @@ pub fn routes() -> Router<Api> {
 /// The status of a zone, as the API calls it.
 pub fn status(zone: &ZoneRow) -> &'static str {
     zone.claim.as_ref().map_or(Status::Active, |claim| claim.status).word()
+}
+
+/// The type of a zone. What it would be by the config is nobody's business before it is somebody's.
+pub fn kind(rows: &Rows, zone: &ZoneRow) -> &'static str {
+    match status(zone) == Status::Active.word() && rows.partial.contains_key(&zone.name) {
+        true => PARTIAL,
+        false => "full",
+    }
 }
 
 /// The object of the API.
@@ -57,12 +68,15 @@ pub fn object(api: &Api, rows: &Rows, zone: &ZoneRow) -> Value {
             "saw": claim.saw,
         })
     });
+    let kind = kind(rows, zone);
+    let suffix = rows.partial.get(&zone.name).filter(|_| kind == PARTIAL);
     json!({
         "id": api.ids.zone(zone.id),
         "name": &*zone.name,
         "status": status(zone),
         "paused": claim.is_some_and(|c| c.paused),
-        "type": "full",
+        "type": kind,
+        "cname_suffix": suffix,
         "development_mode": 0,
         "name_servers": servers,
         "original_name_servers": null,
@@ -151,13 +165,14 @@ async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer 
         // It is for some zones, of which this is none.
         return Err(ApiError::forbidden());
     }
+    let apex = Name::from_text(name).ok().filter(|_| name.is_ascii() && !name.contains('\\'));
+    let apex = apex.ok_or_else(|| ApiError::bad(1049, format!("{name:?} is not a domain name")))?;
     match &wanted["type"] {
         Value::Null => {}
         Value::String(kind) if kind == "full" => {}
-        _ => return Err(ApiError::bad(1004, "type is \"full\": no other is served yet")),
+        Value::String(kind) if kind == PARTIAL && is_partial_for(&api, &caller, &apex) => {}
+        _ => return Err(no_such_type()),
     }
-    let apex = Name::from_text(name).ok().filter(|_| name.is_ascii() && !name.contains('\\'));
-    let apex = apex.ok_or_else(|| ApiError::bad(1049, format!("{name:?} is not a domain name")))?;
     let asserted = caller.is_operator();
     if !asserted {
         let counted = api.limiter.look(None, account, Now::read().at);
@@ -168,6 +183,17 @@ async fn create(State(api): State<Api>, caller: Caller, wanted: Sent) -> Answer 
     let rows = api.directory.rows();
     let zone = rows.zone(claim.zone).ok_or_else(ApiError::internal)?;
     found(object(&api, &rows, zone))
+}
+
+/// A tenant's zone is full until it is proved, whatever the config says of its name.
+fn is_partial_for(api: &Api, caller: &Caller, apex: &Name) -> bool {
+    caller.is_operator() && api.directory.rows().partial.contains_key(&*apex.to_string())
+}
+
+fn no_such_type() -> ApiError {
+    let text = "type is \"full\", or what it is already: a zone is partial where the operator's config says so \
+                ([zones.\"NAME\"] type = \"partial\"), and then an operator makes it as such";
+    ApiError::bad(1004, text)
 }
 
 async fn check(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Answer {
@@ -206,8 +232,8 @@ async fn patch(
             })
             .await?;
         }
-        ("type", Value::String(kind)) if kind == "full" => {}
-        ("type", _) => return Err(ApiError::bad(1004, "type is \"full\": no other is served yet")),
+        ("type", Value::String(wanted)) if wanted == kind(&api.directory.rows(), &zone) => {}
+        ("type", _) => return Err(no_such_type()),
         ("vanity_name_servers", Value::Array(names)) if names.is_empty() => {}
         _ => return Err(ApiError::bad(1004, format!("{key} cannot be changed to that"))),
     }

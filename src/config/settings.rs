@@ -411,6 +411,11 @@ impl Settings {
         self.zones.get(zone).and_then(|z| z.cross_account).unwrap_or_default()
     }
 
+    /// The zones that are partial.
+    pub fn partial_zones(&self) -> impl Iterator<Item = &Name> {
+        self.zones.iter().filter(|(_, zone)| zone.kind == ZoneType::Partial).map(|(apex, _)| apex)
+    }
+
     /// Of a partial zone: the name below which its names are served. `None`: a full zone, or the name is too long.
     pub fn partial(&self, zone: &Name) -> Option<Name> {
         self.zones.get(zone).filter(|z| z.kind == ZoneType::Partial)?;

@@ -67,6 +67,8 @@ pub struct Rows {
     token_hashes: HashMap<Uuid, [u8; 32]>,
     /// Where customers place the tokens of custom hostnames.
     pub places: Places,
+    /// Zones that are partial, if they are there, and what stands behind their names then.
+    pub partial: HashMap<Box<str>, Box<str>>,
 }
 
 #[derive(Clone, Debug)]

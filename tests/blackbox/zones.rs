@@ -36,6 +36,15 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// Waits until the next one may be asked for.
+    pub fn pause(&self) {
+        poll(PATIENCE, || {
+            self.last
+                .is_none_or(|last| last.elapsed() >= Duration::from_millis(1_100))
+                .then_some(())
+        });
+    }
+
     pub fn ask(&mut self, client: &Client, id: &Value) {
         if self.last.is_some_and(|last| last.elapsed() < Duration::from_millis(1_100)) {
             return;
@@ -232,4 +241,105 @@ fn accounts_and_lists_show_what_belongs_to_whom() {
     let registry = operator.get("/client/v4/accounts?name=registry").result();
     let path = format!("/client/v4/accounts/{}", registry[0]["id"].as_str().unwrap());
     assert_eq!(operator.ask("DELETE", &path, None).status, 409);
+}
+
+#[test]
+fn a_zone_is_partial_where_the_config_says_so() {
+    let world = world();
+    let partial = "[zones.\"cdn.example.net\"]\ntype = \"partial\"\n";
+    world.config(SERVER, &format!("{REST}{partial}"));
+    let server = world.start();
+    let operator = Client::new(&server, None);
+    let one = Client::new(&server, Some("one"));
+    let wanted = |client: &Client, name: &str| {
+        let account = json!({ "id": account(&one) });
+        client.post(
+            "/client/v4/zones",
+            &json!({ "name": name, "account": account, "type": "partial" }),
+        )
+    };
+    // Nothing tells a tenant what the config says of a name that is not its own.
+    let [here, elsewhere] = ["cdn.example.net", "other.example.net"].map(|n| wanted(&one, n));
+    assert_eq!((here.status, here.code()), (400, 1004));
+    assert_eq!(here.body, elsewhere.body);
+    assert_eq!(wanted(&operator, "other.example.net").code(), 1004);
+    let made = wanted(&operator, "CDN.example.net").result();
+    assert_eq!((&made["type"], &made["status"]), (&json!("partial"), &json!("active")));
+    assert_eq!(made["cname_suffix"], "cdn.bailiwick.invalid");
+    let full = create(&operator, "full.example.net", &account(&one)).result();
+    assert_eq!((&full["type"], &full["cname_suffix"]), (&json!("full"), &Value::Null));
+    let listed = |kind: &str| {
+        let listed = one.get(&format!("/client/v4/zones?type={kind}")).result();
+        let names = listed.as_array().unwrap().iter();
+        names.map(|zone| zone["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("partial"), ["cdn.example.net"]);
+    assert_eq!(listed("full"), ["full.example.net"]);
+    assert_eq!(listed("full,partial").len(), 2);
+    let path = format!("/client/v4/zones/{}", made["id"].as_str().unwrap());
+    let change = |kind: &str| one.ask("PATCH", &path, Some(&json!({ "type": kind }))).status;
+    assert_eq!((change("partial"), change("full"), change("secondary")), (200, 400, 400));
+    // The config says otherwise: so it is.
+    server.world.config(SERVER, REST);
+    assert!(server.world.run(&["reload"]).status.success());
+    assert_eq!(zone(&one, &made["id"])["type"], "full");
+}
+
+#[test]
+fn public_suffixes_are_nobodys_unless_the_config_gives_one() {
+    let world = world();
+    world.config(
+        SERVER,
+        &format!("{REST}[policy]\nsuffixes = {{ \"com.test\" = \"one\", \"co.uk\" = \"one\" }}\n"),
+    );
+    let server = world.start();
+    let operator = Client::new(&server, None);
+    let [one, two] = ["one", "two"].map(|name| Client::new(&server, Some(name)));
+    for name in ["com", "CO.UK", "co.jp", "test", "xn--p1ai", "gov.uk"] {
+        for client in [&two, &operator] {
+            let refused = create(client, name, &account(&two));
+            assert_eq!((refused.status, refused.code()), (400, 1099), "{name}");
+        }
+    }
+    for name in [".", "*.example.net", "a b.example.net", "\\046.example.net", "ü.example.net", ""]
+    {
+        let refused = create(&two, name, &account(&two));
+        assert_eq!((refused.status, refused.code()), (400, 1049), "{name}");
+    }
+    // Given to one, and still to be proved by it.
+    assert_eq!(create(&one, "co.uk", &account(&one)).result()["status"], "pending");
+    assert_eq!(server.query("co.uk", "SOA").rcode_text(), "REFUSED");
+    assert_eq!(create(&operator, "co.uk", &account(&two)).code(), 1099);
+}
+
+#[test]
+fn what_cannot_be_tried_is_not_done() {
+    let server = world().start();
+    let operator = Client::new(&server, None);
+    let one = Client::new(&server, Some("one"));
+    let zone = create(&operator, "example.net", &account(&one)).result();
+    let path = format!("/client/v4/zones/{}", zone["id"].as_str().unwrap());
+    let before = operator.get("/client/v4/zones").result();
+    for value in ["true", "1", "yes"] {
+        for (method, path) in [
+            ("DELETE", path.clone()),
+            ("PATCH", path.clone()),
+            ("POST", "/client/v4/zones".to_owned()),
+            ("POST", format!("{path}/hold")),
+            ("POST", "/client/v4/accounts".to_owned()),
+            ("POST", "/client/v4/user/tokens".to_owned()),
+            ("POST", "/api/v1/reload".to_owned()),
+        ] {
+            let tried = format!("{path}?dry_run={value}");
+            let refused = operator.ask(method, &tried, Some(&json!({ "name": "other.net" })));
+            assert_eq!((refused.status, refused.code()), (400, 1004), "{method} {tried}");
+        }
+    }
+    assert_eq!(operator.get("/client/v4/zones?dry_run=true").result(), before);
+    let record = json!({ "type": "A", "name": "www", "content": "192.0.2.1", "ttl": 60 });
+    let records = format!("{path}/dns_records");
+    one.post(&format!("{records}?dry_run=true"), &record).result();
+    assert_eq!(one.get(&records).result(), json!([]));
+    assert_eq!(one.post(&format!("{records}?dry_run=false"), &record).status, 200);
+    assert_eq!(one.ask("DELETE", &format!("{path}?dry_run=false"), None).status, 200);
 }

@@ -177,7 +177,8 @@ pub(super) const SCHEMAS: Schemas = &[
             ("name", text()),
             ("status", words(&["pending", "active", "moved"])),
             ("paused", flag()),
-            ("type", words(&["full"])),
+            ("type", words(&["full", "partial"])),
+            ("cname_suffix", maybe_text()),
             ("development_mode", number()),
             ("name_servers", list(text())),
             ("created_on", time()),
@@ -193,10 +194,10 @@ pub(super) const SCHEMAS: Schemas = &[
     ("NewZone", || {
         let mut zone = object(&[("name", text())]);
         zone["properties"]["account"] = some(&[("id", text())]);
-        zone["properties"]["type"] = words(&["full"]);
+        zone["properties"]["type"] = words(&["full", "partial"]);
         zone
     }),
-    ("ZoneChange", || some(&[("paused", flag()), ("type", words(&["full"]))])),
+    ("ZoneChange", || some(&[("paused", flag()), ("type", words(&["full", "partial"]))])),
     ("Hostname", hostname),
     ("NewHostname", || object(&[("hostname", text())])),
     ("Quota", || {

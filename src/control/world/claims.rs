@@ -309,7 +309,13 @@ impl World {
         let Some(old) = self.claims.get(id).cloned() else { return };
         let mut claim = Claim::clone(&old);
         let strict = self.claims.challenged.contains(&id);
-        let verdict = claim.look(seen, strict, now.unix);
+        let mut verdict = claim.look(seen, strict, now.unix);
+        if verdict == Verdict::Proved(Proof::Nameservers)
+            && self.settings.partial(&claim.apex).is_some()
+        {
+            // Its nameservers are others': only the token says whose it is (SPEC §7.4).
+            verdict = Verdict::Stays;
+        }
         if verdict == Verdict::Preset {
             let seen = match &seen.delegation {
                 crate::policy::claims::Lookup::Answered(names) => Some(names),

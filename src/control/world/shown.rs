@@ -99,6 +99,10 @@ impl World {
                 let tokens = control.map_or(&[][..], |control| &control.tokens);
                 rows.set_tokens(tokens.iter());
                 rows.places.clone_from(&self.settings.hostnames.places);
+                let suffix = self.settings.hostnames.partial_suffix.to_string();
+                let partial = self.settings.partial_zones();
+                rows.partial =
+                    partial.map(|zone| (zone.to_string().into(), (*suffix).into())).collect();
             }
             News::Of { accounts, tokens } => {
                 for id in accounts.iter().filter(|id| self.accounts.contains_key(id)) {
