@@ -13,6 +13,8 @@ pub enum Say {
     Chain(Vec<&'static str>, Vec<&'static str>),
     /// One TXT record of one string.
     Text(String),
+    /// One NS record.
+    Server(&'static str),
     NxDomain,
     ServFail,
     /// Nothing at all.
@@ -111,7 +113,7 @@ fn answer(query: &[u8], qtype: u16, say: &Say) -> Option<Vec<u8>> {
         Say::Silence => return None,
         Say::ServFail => 2,
         Say::NxDomain => 3,
-        Say::Chain(..) | Say::Text(_) => 0,
+        Say::Chain(..) | Say::Text(_) | Say::Server(_) => 0,
     };
     out[3] = 0x80 | rcode;
     if let Say::Text(text) = say
@@ -121,6 +123,16 @@ fn answer(query: &[u8], qtype: u16, say: &Say) -> Option<Vec<u8>> {
         out.extend(&query[12..question_end - 4]);
         out.extend([0, 16, 0, 1, 0, 0, 1, 44, 0, text.len() as u8 + 1, text.len() as u8]);
         out.extend(text.as_bytes());
+    }
+    if let Say::Server(server) = say
+        && qtype == 2
+    {
+        let target = name::wire(&format!("{server}."));
+        out[6..8].copy_from_slice(&[0, 1]);
+        out.extend(&query[12..question_end - 4]);
+        out.extend([0, 2, 0, 1, 0, 0, 1, 44]);
+        out.extend((target.len() as u16).to_be_bytes());
+        out.extend(target);
     }
     if let Say::Chain(hops, addresses) = say {
         let mut owner = query[12..question_end - 4].to_vec();
