@@ -195,16 +195,7 @@ fn zone_files(
     }
     rows.retain(|key, _| !in_store.contains(key));
     let mut jobs = jobs(settings, found, &mut report.remarks);
-    jobs.retain(|job| {
-        let is_read = !in_store.contains(&(job.account.clone(), job.zone.file.apex.to_string()));
-        if !is_read {
-            let path = settings.server.zones.join(&job.account).join(&*job.zone.file.file_name);
-            let message = "the zone was made through the API: its file is not read";
-            let path = path.display().to_string();
-            report.remarks.push(of_file(&path, Severity::Warning, "file-ignored", message));
-        }
-        is_read
-    });
+    leave_out(settings, in_store, &mut jobs, &mut report.remarks);
     let seen = |job: &Job| (job.account.clone(), job.zone.file.apex.to_string());
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -241,6 +232,24 @@ fn zone_files(
         let path = settings.server.zones.join(&row.account).join(file).display().to_string();
         report.remarks.push(standing(&path, row));
     }
+}
+
+/// Files that are not read, since their zones live in the store.
+fn leave_out(
+    settings: &Settings,
+    in_store: &HashSet<(String, String)>,
+    jobs: &mut Vec<Job>,
+    remarks: &mut Vec<Remark>,
+) {
+    let is_read =
+        |job: &Job| !in_store.contains(&(job.account.clone(), job.zone.file.apex.to_string()));
+    for job in jobs.iter().filter(|job| !is_read(job)) {
+        let path = settings.server.zones.join(&job.account).join(&*job.zone.file.file_name);
+        let message = "the zone was made through the API: its file is not read";
+        let path = path.display().to_string();
+        remarks.push(of_file(&path, Severity::Warning, "file-ignored", message));
+    }
+    jobs.retain(is_read);
 }
 
 /// The zone files of all accounts whose folders can be read.
