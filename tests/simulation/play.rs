@@ -132,6 +132,10 @@ impl Play {
     }
 
     pub fn names_changed(&mut self, apex: &str) {
+        // The disk may fill up between a change and what follows from it.
+        if self.random.chance(20) {
+            self.server.store.fault = Some(Fault::Refuses(Trouble::Full));
+        }
         let (now, random) = (self.now, &mut self.random);
         let done = self.server.ask(now, random, |r, cx| r.names_changed(cx, &name(apex)));
         self.follow(done.ok());
