@@ -187,7 +187,7 @@ fn a_commit_that_got_any_part_onto_the_disk() {
 }
 
 /// Runs a job of `child` in a mount namespace where `script` made a file system at `$DIR`. Needs user namespaces.
-fn in_namespace(job: &str, script: &str) -> Option<String> {
+fn in_namespace(job: &str, script: &str) {
     let folder = tempfile::tempdir().unwrap();
     let exe = std::env::current_exe().unwrap();
     let run = format!("{script}; exec \"$EXE\" --exact child --nocapture");
@@ -197,18 +197,15 @@ fn in_namespace(job: &str, script: &str) -> Option<String> {
         .env("EXE", exe)
         .env(CHILD, format!("{job}:{}", folder.path().join("state.db").display()))
         .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !text.contains("started") {
-        eprintln!("left out: no mount namespace: {}", String::from_utf8_lossy(&output.stderr));
-        return None;
-    }
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        .expect("unshare is there");
+    let [text, errors] =
+        [output.stdout, output.stderr].map(|o| String::from_utf8_lossy(&o).into_owned());
+    assert!(text.contains("started"), "no mount namespace: {errors}");
     assert!(output.status.success(), "{text}\n{errors}");
-    Some(text)
 }
 
 #[test]
+#[ignore = "needs unshare and the right to mount in a namespace of its own"]
 fn a_full_disk_refuses_in_plain_words_and_loses_nothing() {
     in_namespace("fill", "mount -t tmpfs -o size=1m tmpfs \"$DIR\"");
 }
@@ -246,6 +243,7 @@ fn fill(path: &Path) {
 }
 
 #[test]
+#[ignore = "needs unshare and the right to mount in a namespace of its own"]
 fn a_folder_that_cannot_be_written() {
     in_namespace("read-only", "mount -t tmpfs -o size=4m tmpfs \"$DIR\"");
 }

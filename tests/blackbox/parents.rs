@@ -2,6 +2,7 @@
 //!
 //! Servers of parents listen on port 53: the tests run once more in a network of their own.
 
+use crate::alone::{self, is_alone};
 use crate::elsewhere::{Elsewhere, Say};
 use crate::support::http::Client;
 use crate::support::server::{PATIENCE, Server, World, poll};
@@ -12,29 +13,7 @@ use hickory_proto::rr::{Name, RData, Record};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::UdpSocket;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
-
-const ALONE: &str = "BAILIWICK_TEST_NETWORK";
-
-/// Runs a test of this file once more, with a loopback that nobody else has. `true`: this is that run.
-fn is_alone(test: &str) -> bool {
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let test = format!("parents::{test}");
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "--", "sh", "-ec"])
-        .args(["ip link set lo up; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().expect("this program"))
-        .args(["--exact", &test, "--include-ignored", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .expect("unshare is there");
-    let said = [output.stdout, output.stderr].map(|o| String::from_utf8_lossy(&o).into_owned());
-    assert!(output.status.success() && said[0].contains("1 passed"), "{}\n{}", said[0], said[1]);
-    false
-}
 
 /// What the parent says of a name below it.
 #[derive(Clone)]
@@ -51,6 +30,7 @@ struct Above {
 
 impl Above {
     fn start() -> Above {
+        alone::run("ip", &["link", "set", "lo", "up"]);
         let socket = UdpSocket::bind("127.0.0.1:53").expect("a network of its own");
         let shows = Arc::<Mutex<HashMap<String, Shows>>>::default();
         let known = Arc::clone(&shows);
@@ -142,7 +122,7 @@ fn whose(server: &Server, name: &str) -> String {
 #[test]
 #[ignore = "needs unshare, ip and the right to make a network"]
 fn whom_the_parent_delegates_to_has_the_zone() {
-    if !is_alone("whom_the_parent_delegates_to_has_the_zone") {
+    if !is_alone("parents::whom_the_parent_delegates_to_has_the_zone", "--net") {
         return;
     }
     let above = Above::start();
@@ -205,7 +185,8 @@ fn whom_the_parent_delegates_to_has_the_zone() {
 #[test]
 #[ignore = "needs unshare, ip and the right to make a network"]
 fn a_zone_that_was_deleted_is_nobodys_by_the_delegation_that_stayed() {
-    if !is_alone("a_zone_that_was_deleted_is_nobodys_by_the_delegation_that_stayed") {
+    let test = "parents::a_zone_that_was_deleted_is_nobodys_by_the_delegation_that_stayed";
+    if !is_alone(test, "--net") {
         return;
     }
     let above = Above::start();
