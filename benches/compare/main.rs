@@ -229,6 +229,8 @@ fn up(run: &Run, plan: Plan, found: &mut Value) -> Outcome<Subject> {
     found["start"][&name] = took;
     steps::rest(&process, Duration::from_secs(120));
     if plan.server.is_ours() && run.steps.contains(&Step::Restart) {
+        // What it starts from next time is written when it has been quiet for a while.
+        steps::wait_for_file(&plan.home.join("data/zones.image"), Duration::from_secs(120))?;
         drop(process);
         let again = steps::bring_up(&plan, &log)?;
         eprintln!("{name:<16} up again: {}", again.1);

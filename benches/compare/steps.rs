@@ -121,6 +121,19 @@ pub fn rest(process: &Process, most: Duration) {
     }
 }
 
+/// Waits until there is such a file, and says if there is none after all that time.
+pub fn wait_for_file(path: &Path, most: Duration) -> io::Result<()> {
+    let until = Instant::now() + most;
+    while !path.exists() {
+        if Instant::now() >= until {
+            let message = format!("{} was not written in {most:?}", path.display());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
 /// The serial of a zone as it is served now.
 fn serial(socket: &UdpSocket, apex: &str) -> Option<u32> {
     static ID: AtomicU16 = AtomicU16::new(0);
