@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
-use super::background;
+use super::background::{self, give_way};
 use super::command::{After, Command, Handle, Job, QUEUE, Reply};
 use super::directory::Directory;
 use super::files::ZonesFolder;
@@ -287,6 +287,7 @@ impl Task {
             }
             self.on_time();
             self.publish();
+            give_way();
             self.sweep();
             self.figures.turned(Now::read().unix);
         }
@@ -377,6 +378,7 @@ impl Task {
             Some(folders) => self.watch(folders),
             None => drop(self.look(Look::Stamps)),
         }
+        give_way();
         self.world.finish_step();
         self.publish();
     }
@@ -503,6 +505,7 @@ impl Task {
     fn publish(&mut self) {
         let now = Now::read();
         let snapshot = self.world.publish(now);
+        give_way();
         self.figures.set_world(self.world.figures());
         if let Some(snapshot) = snapshot {
             self.figures.published(now.unix);

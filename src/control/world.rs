@@ -52,6 +52,7 @@ use self::custom::Custom;
 use self::draft::Draft;
 use self::granted::Granted;
 use self::stored::Stored;
+use super::background::give_way;
 use super::claims::Claims;
 use super::directory::Directory;
 use super::hold::Removal;
@@ -455,11 +456,14 @@ impl World {
     /// not to be.
     pub fn publish(&mut self, now: Now) -> Option<Snapshot> {
         self.serve_changed();
+        give_way();
         self.take_in_zone_changes(now);
         if std::mem::take(&mut self.grants_stale) {
             self.derive_grants(now);
         }
+        give_way();
         self.save();
+        give_way();
         self.sync_directory();
         self.next.take()
     }

@@ -11,6 +11,7 @@ use tracing::error;
 use super::{Key, Now, World};
 use crate::base::id::{AccountId, ZoneId};
 use crate::base::mem::Arena;
+use crate::control::background::give_way;
 use crate::control::cores;
 use crate::control::files::{AccountFolder, FileError, ZonesFolder};
 use crate::control::loader::{self, Bad, Keys, Known, Loaded, Outcome, Part};
@@ -90,7 +91,9 @@ impl World {
         let threads = threads.min(keys.len().div_ceil(CHUNK));
         if threads <= 1 {
             let jobs = self.jobs(&keys);
+            give_way();
             let done = worker.run(jobs, &mut None, &mut arenas.of(1)[0]);
+            give_way();
             done.into_iter().for_each(|done| self.apply(done, now));
             return;
         }

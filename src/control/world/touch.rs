@@ -7,6 +7,7 @@ use super::edit::Touched;
 use super::survey::{Look, Survey};
 use super::{Key, Now, World};
 use crate::base::id::AccountId;
+use crate::control::background::give_way;
 use crate::control::files::ZonesFolder;
 use crate::zonefile::filename;
 
@@ -37,6 +38,7 @@ impl World {
         for path in paths {
             self.place(zones, path, &mut places);
         }
+        give_way();
         if places.all {
             return None;
         }
@@ -51,6 +53,7 @@ impl World {
             self.survey_account(zones, name, Look::Stamps, &mut survey);
         }
         self.sort_out(zones, places.touched, &mut survey);
+        give_way();
         let folders = std::mem::take(&mut survey.folders);
         let won = if survey.new.is_empty() { Vec::new() } else { self.claim(&survey.new) };
         survey.read.extend(won);
